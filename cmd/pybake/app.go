@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pybake/pybake/artifacts"
+)
+
+// app is one run of pybake: the outside world, the global flags, and what
+// follows from both. The verbs are its methods.
+type app struct {
+	sys     *system
+	display *display
+	log     *slog.Logger
+	flags   globalFlags
+
+	// replan returns, by kind, the inputs that an artifact would be made from
+	// today; show compares them with those it was made from.
+	replan map[string]func(ctx context.Context, made *artifacts.Artifact) ([]artifacts.Input, error)
+}
+
+// globalFlags are the flags that every verb has.
+type globalFlags struct {
+	store   string // "" unless given
+	project string // "" unless given
+	json    bool
+	offline bool
+	verbose bool
+	quiet   bool
+}
+
+func newApp(sys *system) *app {
+	a := &app{sys: sys, display: newDisplay(sys)}
+	a.setLog()
+	return a
+}
+
+// setLog makes the logger that packages below get: warnings, or everything
+// with --verbose, as lines that go well with the display.
+func (a *app) setLog() {
+	level := slog.LevelWarn
+	if a.flags.verbose {
+		level = slog.LevelDebug
+	}
+	a.log = slog.New(slog.NewTextHandler(a.display.lines(), &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
+			if len(groups) == 0 && attr.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return attr
+		},
+	}))
+}
+
+// path makes a path absolute that the user gave.
+func (a *app) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(a.sys.dir, name)
+}
+
+// projectDir returns the directory of pybake.toml, pybake.lock and recipes/.
+func (a *app) projectDir() string { return a.path(a.flags.project) }
+
+// storeDir returns the directory of the store as a path that is good to print:
+// what the user gave, or relative to the working directory.
+func (a *app) storeDir() (string, error) {
+	if dir := cmp.Or(a.flags.store, a.sys.getenv("PYBAKE_STORE")); dir != "" {
+		return dir, nil
+	}
+	return filepath.Join(a.flags.project, "baked"), nil
+}
+
+// store opens the store. It need not exist.
+func (a *app) store() (*artifacts.Store, error) {
+	dir, err := a.storeDir()
+	if err != nil {
+		return nil, err
+	}
+	store, err := artifacts.Open(dir)
+	if err != nil {
+		return nil, &usageError{err: err, hint: "pybake --store DIR, with a directory that pybake may use"}
+	}
+	return store, nil
+}
+
+// cacheDir returns the directory of downloads and other things that can be had
+// again.
+func (a *app) cacheDir() (string, error) {
+	if dir := a.sys.getenv("PYBAKE_CACHE"); dir != "" {
+		return a.path(dir), nil
+	}
+	if dir := a.sys.getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) { // others are void, says the XDG specification
+		return filepath.Join(dir, "pybake"), nil
+	}
+	if home := a.sys.getenv("HOME"); home != "" {
+		return a.path(filepath.Join(home, ".cache", "pybake")), nil
+	}
+	return "", usagef("PYBAKE_CACHE=DIR pybake …", "no cache directory: none of PYBAKE_CACHE, XDG_CACHE_HOME and HOME is set")
+}
+
+// httpClient returns a client that honours the proxies of the environment. It
+// has no limit for a whole request: who downloads watches for stalls.
+func (a *app) httpClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = time.Minute
+	return &http.Client{Transport: transport}
+}
+
+// proxyNames are the variables by which proxies are told to programs. curl
+// knows only the lower-case http_proxy.
+var proxyNames = [...]string{
+	"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
+	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
+}
+
+// proxies returns the proxy variables that are set, as lines for the
+// environment of a container: "https_proxy=http://proxy.example.org:3128".
+func (a *app) proxies() []string {
+	var lines []string
+	for _, name := range proxyNames {
+		if value := a.sys.getenv(name); value != "" {
+			lines = append(lines, name+"="+value)
+		}
+	}
+	return lines
+}
+
+// caBundle returns the path of the host's certificate bundle.
+func (a *app) caBundle() (string, error) {
+	if path := a.sys.getenv("SSL_CERT_FILE"); path != "" {
+		path = a.path(path)
+		if err := checkCABundle(path); err != nil {
+			return "", fmt.Errorf("SSL_CERT_FILE: %w", err)
+		}
+		return path, nil
+	}
+	for _, path := range []string{
+		"/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Arch, Alpine
+		"/etc/pki/tls/certs/ca-bundle.crt",   // Fedora, RHEL
+		"/etc/ssl/ca-bundle.pem",             // openSUSE
+		"/etc/ssl/cert.pem",                  // BSDs, macOS
+	} {
+		if checkCABundle(path) == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("no certificate bundle found on this machine")
+}
+
+func checkCABundle(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----")) {
+		return fmt.Errorf("%s: no certificate in it", path)
+	}
+	return nil
+}
+
+// printJSON prints a result as an indented JSON document.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.sys.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pybake/pybake/internal/strict"
+)
+
+func (a *app) rootCommand() *cobra.Command {
+	var version bool
+	root := &cobra.Command{
+		Use:   "pybake",
+		Short: "Bake pinned Pythons and wheels into packages",
+		Long: `Pybake compiles exactly the CPython you name in a throwaway container and
+gives you Debian packages of it that were proved in a clean one.
+
+Results go to standard output, everything else to standard error.
+Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.`,
+		Example: `  pybake doctor
+  pybake python 3.13.5 --distro trixie
+  pybake list`,
+		Args:              a.noSuchVerb,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.start() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return a.version()
+			}
+			return cmd.Help()
+		},
+	}
+	root.Flags().BoolVar(&version, "version", false, "print the version")
+	a.addGlobalFlags(root.PersistentFlags())
+	for _, group := range []struct {
+		id, title string
+		verbs     []*cobra.Command
+	}{
+		{"bake", "Bake:", nil},
+		{"look", "Look:", nil},
+		{"setup", "Set up and clean up:", []*cobra.Command{
+			a.versionCommand(),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		for _, verb := range group.verbs {
+			verb.GroupID = group.id
+			root.AddCommand(verb)
+		}
+	}
+	root.SetHelpCommandGroupID("setup")
+	return root
+}
+
+func (a *app) addGlobalFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringVar(&a.flags.store, "store", "", "the `directory` of artifacts (default: PYBAKE_STORE, else pybake.toml's, else ./baked)")
+	flags.StringVarP(&a.flags.project, "project", "C", "", "the `directory` of pybake.toml, pybake.lock and recipes/ (default: the working directory)")
+	flags.BoolVar(&a.flags.json, "json", false, "print results as JSON")
+	flags.BoolVar(&a.flags.offline, "offline", false, "use only what is already on this machine")
+	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show what containers print, as it comes")
+	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "show nothing but errors")
+}
+
+// start acts on the global flags, before any verb.
+func (a *app) start() error {
+	if a.flags.verbose && a.flags.quiet {
+		return usagef("", "--verbose and --quiet exclude each other")
+	}
+	a.display.verbose, a.display.quiet = a.flags.verbose, a.flags.quiet
+	a.setLog()
+	return nil
+}
+
+// noSuchVerb is the answer to "pybake pyton": the root itself takes no arguments.
+func (a *app) noSuchVerb(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, verb := range root.Commands() {
+		known = append(known, verb.Name())
+	}
+	hint := "pybake --help"
+	if near := strict.Near(args[0], known); len(near) > 0 {
+		hint = strings.Join(append([]string{"pybake", near[0]}, args[1:]...), " ")
+	}
+	return usagef(hint, "%s is no pybake command", args[0])
+}
+
+// flagError makes a usage error of what is wrong with flags.
+func (a *app) flagError(cmd *cobra.Command, err error) error {
+	hint := cmd.CommandPath() + " --help"
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		if near := nearestFlag(cmd, unknown.GetSpecifiedName()); near != "" {
+			hint = cmd.CommandPath() + " --" + near
+		}
+	}
+	return &usageError{err, hint}
+}
+
+// nearestFlag returns the flag of a command that was probably meant, or "".
+func nearestFlag(cmd *cobra.Command, name string) string {
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := strict.Near(name, known); len(near) > 0 {
+		return near[0]
+	}
+	return ""
+}
+
+// wantArgs makes a usage error of a wrong number of arguments.
+func wantArgs(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		hint := cmd.CommandPath() + " --help"
+		switch {
+		case len(args) < least:
+			return usagef(hint, "%s: %s missing", cmd.CommandPath(), what)
+		case len(args) > most && most == 0:
+			return usagef(hint, "%s takes no arguments, but got %s", cmd.CommandPath(), args[0])
+		case len(args) > most:
+			return usagef(hint, "%s: one argument too many: %s", cmd.CommandPath(), args[most])
+		}
+		return nil
+	}
+}
