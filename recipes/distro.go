@@ -1,0 +1,131 @@
+package recipes
+
+import (
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/pybake/pybake/internal/strict"
+)
+
+// Distro is a release of Debian or Ubuntu.
+type Distro struct {
+	Codename  string   `toml:"codename" json:"codename"` // "trixie"; the name of the file
+	ID        string   `toml:"id" json:"id"`             // of os-release: "debian", "ubuntu"
+	Version   string   `toml:"version" json:"version"`   // of os-release: "13", "22.04"
+	Tag       string   `toml:"tag" json:"tag"`           // ends package versions: "deb13", "ubuntu22.04"
+	Glibc     string   `toml:"glibc" json:"glibc"`       // "2.41"
+	Keyring   string   `toml:"keyring" json:"-"`         // the package whose keys sign the distro: "debian-archive-keyring"
+	EOL       string   `toml:"eol" json:"-"`             // the last day of free security updates, LTS included: "2030-06-30"
+	Exercised []string `toml:"exercised" json:"-"`       // Debian architectures on which pybake's own tests build: "amd64"
+
+	Base    Base          `toml:"base" json:"base"`
+	Builder Builder       `toml:"builder" json:"builder"`
+	Package PackageFormat `toml:"package" json:"package"`
+}
+
+// Base says where the distro's minimal root comes from.
+type Base struct {
+	Image      string     `toml:"image" json:"image"` // tried in the engine, then in a registry: "debian:trixie-slim"
+	Mmdebstrap Mmdebstrap `toml:"mmdebstrap" json:"mmdebstrap"`
+}
+
+// Mmdebstrap are the arguments of mmdebstrap, which makes a base image where
+// there is none.
+type Mmdebstrap struct {
+	Variant    string   `toml:"variant" json:"variant"`       // "minbase"
+	Components []string `toml:"components" json:"components"` // "main", "universe"
+}
+
+// Builder says what a builder image has beside the base.
+type Builder struct {
+	Packages []string `toml:"packages" json:"packages"` // what building any CPython needs; a series adds its own
+}
+
+// PackageFormat is what the distro's dpkg can read.
+type PackageFormat struct {
+	Compression string `toml:"compression" json:"compression"` // of the members: "zstd", "xz"
+}
+
+var (
+	codenamePattern = regexp.MustCompile(`^[a-z]+$`)
+	packagePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
+	tagPattern      = regexp.MustCompile(`^[a-z][a-z0-9.]*[0-9]$`)
+	dottedPattern   = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*$`)
+)
+
+// problems are what is wrong with the values, beyond their types.
+func (d Distro) problems(name string, doc *strict.Doc) strict.Errors {
+	p := problems{doc: doc}
+	p.match("codename", d.Codename, codenamePattern, `lower-case letters, such as "trixie"`)
+	if d.Codename != name {
+		p.add("codename", "%q: want %q, as the file is named", d.Codename, name)
+	}
+	p.oneOf("id", d.ID, "debian", "ubuntu")
+	p.match("version", d.Version, dottedPattern, `numbers, such as "13"`)
+	p.match("tag", d.Tag, tagPattern, `such as "deb13"`)
+	p.match("glibc", d.Glibc, dottedPattern, `numbers, such as "2.41"`)
+	p.match("keyring", d.Keyring, packagePattern, "a package name")
+	p.date("eol", d.EOL)
+	p.required("base.image", d.Base.Image)
+	p.required("base.mmdebstrap.variant", d.Base.Mmdebstrap.Variant)
+	p.list("base.mmdebstrap.components", d.Base.Mmdebstrap.Components, codenamePattern, `such as "main"`)
+	p.list("builder.packages", d.Builder.Packages, packagePattern, "a package name")
+	p.oneOf("package.compression", d.Package.Compression, "gzip", "xz", "zstd")
+	return p.errs
+}
+
+// problems collects what is wrong with the values of a file.
+type problems struct {
+	doc  *strict.Doc
+	errs strict.Errors
+}
+
+func (p *problems) add(key, format string, args ...any) {
+	p.errs = append(p.errs, p.doc.Errorf(key, format, args...))
+}
+
+func (p *problems) required(key, value string) bool {
+	if value == "" {
+		p.add(key, "missing or empty")
+	}
+	return value != ""
+}
+
+func (p *problems) match(key, value string, pattern *regexp.Regexp, want string) {
+	if p.required(key, value) && !pattern.MatchString(value) {
+		p.add(key, "%q: want %s", value, want)
+	}
+}
+
+func (p *problems) oneOf(key, value string, want ...string) {
+	if p.required(key, value) && !slices.Contains(want, value) {
+		p.add(key, "%q: want one of %q", value, want)
+	}
+}
+
+func (p *problems) date(key, value string) {
+	if _, err := time.Parse(time.DateOnly, value); p.required(key, value) && err != nil {
+		p.add(key, "%q: want a date such as \"2030-06-30\"", value)
+	}
+}
+
+func (p *problems) list(key string, values []string, pattern *regexp.Regexp, want string) {
+	if len(values) == 0 {
+		p.add(key, "missing or empty")
+	}
+	p.each(key, values, pattern, want)
+}
+
+func (p *problems) each(key string, values []string, pattern *regexp.Regexp, want string) {
+	seen := map[string]bool{}
+	for i, value := range values {
+		switch {
+		case !pattern.MatchString(value):
+			p.add(element(key, i), "%q: want %s", value, want)
+		case seen[value]:
+			p.add(element(key, i), "%q: given twice", value)
+		}
+		seen[value] = true
+	}
+}

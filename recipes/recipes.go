@@ -1,0 +1,278 @@
+// Package recipes holds what pybake knows about distros, CPython series and
+// CPython releases: data that says how something is built, apart from the code
+// that builds it.
+//
+// The data is embedded and may be overridden by the recipes directory of a
+// project, which has the same shape:
+//
+//	distros/trixie.toml    a Debian or Ubuntu release, by codename
+//	python/3.13.toml       a CPython series
+//	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
+//
+// A TOML file of the project goes over the embedded one of the same name key
+// by key; an array replaces the whole array. A file of a new name adds a
+// recipe and must be complete. The lines of the project's releases.csv are
+// added; one that knows another hash for an embedded release is refused,
+// because one version is one archive forever. Either hash may be missing, not
+// both.
+//
+// Every problem of these files is reported at once, as [strict.Errors].
+// Distro and Series marshal to JSON with just what can change an artifact, so
+// that their JSON can be an input of a key; what only informs (end of life,
+// estimates) is left out of it.
+package recipes
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/pybake/pybake/internal/strict"
+)
+
+//go:embed distros/*.toml python/*.toml releases.csv
+var embedded embed.FS
+
+// Set is the recipes in force: the embedded ones with the project's over them.
+type Set struct {
+	distros  map[string]Distro
+	series   map[string]Series
+	releases map[string]Release
+}
+
+// Load reads the recipes. project is the project's recipes directory; nil, or
+// a directory with none of the files, means the embedded ones only.
+func Load(project fs.FS) (*Set, error) {
+	var errs strict.Errors
+	s := &Set{
+		distros: loadDir(project, "distros", func(name string) Distro { return Distro{Codename: name} }, Distro.problems, &errs),
+		series:  loadDir(project, "python", func(name string) Series { return Series{Series: name} }, Series.problems, &errs),
+	}
+	s.loadReleases(project, &errs)
+	s.crossCheck(&errs)
+	return s, errs.Err()
+}
+
+// loadDir reads the files NAME.toml of a directory, the embedded and then the
+// project's, and returns the values by name.
+func loadDir[T any](project fs.FS, dir string, empty func(name string) T, problems func(T, string, *strict.Doc) strict.Errors, errs *strict.Errors) map[string]T {
+	values := map[string]T{}
+	for _, source := range []fs.FS{embedded, project} {
+		if source == nil {
+			continue
+		}
+		files, err := fs.Glob(source, dir+"/*.toml")
+		if err != nil {
+			*errs = append(*errs, &strict.Error{File: dir, Msg: err.Error(), Err: err})
+		}
+		for _, file := range files {
+			name := strings.TrimSuffix(path.Base(file), ".toml")
+			value, known := values[name]
+			if !known {
+				value = empty(name)
+			}
+			doc, err := decode(source, file, &value)
+			if err == nil {
+				err = problems(value, name, doc).Err()
+			}
+			if err != nil {
+				add(errs, file, err)
+				continue
+			}
+			values[name] = value
+		}
+	}
+	return values
+}
+
+func decode(source fs.FS, file string, into any) (*strict.Doc, error) {
+	data, err := fs.ReadFile(source, file)
+	if err != nil {
+		return nil, err
+	}
+	return strict.Decode(path.Join("recipes", file), data, into)
+}
+
+// add collects err, whatever it is, as problems of a file.
+func add(errs *strict.Errors, file string, err error) {
+	var more strict.Errors
+	if errors.As(err, &more) {
+		*errs = append(*errs, more...)
+		return
+	}
+	*errs = append(*errs, &strict.Error{File: path.Join("recipes", file), Msg: err.Error(), Err: err})
+}
+
+// crossCheck finds references to recipes that do not exist.
+func (s *Set) crossCheck(errs *strict.Errors) {
+	if len(*errs) > 0 {
+		return
+	}
+	for _, series := range s.AllSeries() {
+		for _, codename := range slices.Sorted(maps.Keys(series.Unsupported)) {
+			if _, ok := s.distros[codename]; !ok {
+				*errs = append(*errs, &strict.Error{
+					File: path.Join("recipes/python", series.Series+".toml"), Key: "unsupported." + codename,
+					Msg: "no such distro", Near: first(strict.Near(codename, s.codenames())),
+				})
+			}
+		}
+	}
+}
+
+// Distro is the distro of a codename ("trixie"), else an [UnknownError].
+func (s *Set) Distro(codename string) (Distro, error) {
+	if d, ok := s.distros[codename]; ok {
+		return d, nil
+	}
+	return Distro{}, &UnknownError{Kind: "distro", Name: codename, Near: strict.Near(codename, s.codenames())}
+}
+
+// Distros are all distros, by codename.
+func (s *Set) Distros() []Distro {
+	return slices.SortedFunc(maps.Values(s.distros), func(a, b Distro) int { return strings.Compare(a.Codename, b.Codename) })
+}
+
+func (s *Set) codenames() []string { return slices.Sorted(maps.Keys(s.distros)) }
+
+// Series is the series of a name ("3.13"), else an [UnknownError].
+func (s *Set) Series(name string) (Series, error) {
+	if v, ok := s.series[name]; ok {
+		return v, nil
+	}
+	var names []string
+	for _, series := range s.AllSeries() {
+		names = append(names, series.Series)
+	}
+	return Series{}, &UnknownError{Kind: "series", Name: name, Near: nearest(name, names)}
+}
+
+// AllSeries are all series, oldest first.
+func (s *Set) AllSeries() []Series {
+	return slices.SortedFunc(maps.Values(s.series), func(a, b Series) int { return Compare(a.Series, b.Series) })
+}
+
+// Release is the release of an exact version ("3.13.5", "3.15.0b4"). The error
+// for a series ("3.13") or a range is a [NotExactError]; for a version that
+// the table does not have, an [UnknownError].
+func (s *Set) Release(version string) (Release, error) {
+	if r, ok := s.releases[version]; ok {
+		return r, nil
+	}
+	v, exact := parseVersion(version)
+	if !exact {
+		if series, ok := seriesOf(version); ok {
+			newest, _ := s.Newest(series)
+			return Release{}, &NotExactError{Version: version, Newest: newest.Version}
+		}
+		return Release{}, &UnknownError{Kind: "release", Name: version}
+	}
+	var known []string
+	for _, r := range s.Releases(v.series()) {
+		known = append(known, r.Version)
+	}
+	if known == nil {
+		for _, series := range s.AllSeries() {
+			if newest, ok := s.Newest(series.Series); ok {
+				known = append(known, newest.Version)
+			}
+		}
+	}
+	return Release{}, &UnknownError{Kind: "release", Name: version, Near: nearest(version, known)}
+}
+
+// Releases are the releases of a series, oldest first.
+func (s *Set) Releases(series string) []Release {
+	var releases []Release
+	for _, r := range s.releases {
+		if r.Series == series {
+			releases = append(releases, r)
+		}
+	}
+	slices.SortFunc(releases, func(a, b Release) int { return Compare(a.Version, b.Version) })
+	return releases
+}
+
+// Newest is the newest release of a series; a prerelease only if the series
+// has no other.
+func (s *Set) Newest(series string) (Release, bool) {
+	releases := s.Releases(series)
+	for _, r := range slices.Backward(releases) {
+		if !r.Prerelease() {
+			return r, true
+		}
+	}
+	if len(releases) == 0 {
+		return Release{}, false
+	}
+	return releases[len(releases)-1], true
+}
+
+// Supported is an [UnsupportedError] if CPython of that series is known not to
+// build or not to work on the distro, an [UnknownError] if one of them is not
+// known. That it is nil promises nothing: see Distro.Exercised.
+func (s *Set) Supported(series, codename string) error {
+	r, err := s.Series(series)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Distro(codename); err != nil {
+		return err
+	}
+	if reason, ok := r.Unsupported[codename]; ok {
+		return &UnsupportedError{Series: series, Distro: codename, Reason: reason}
+	}
+	return nil
+}
+
+// UnknownError says that there is no recipe or release of a name.
+type UnknownError struct {
+	Kind string   // "distro", "series" or "release"
+	Name string   // as asked for: "trixi"
+	Near []string // the nearest known ones, the nearest first; may be empty
+}
+
+func (e *UnknownError) Error() string {
+	msg := fmt.Sprintf("%s %q: not known", e.Kind, e.Name)
+	if len(e.Near) > 0 {
+		msg += "; nearest: " + strings.Join(e.Near, ", ")
+	}
+	return msg
+}
+
+// NotExactError says that a series or a range was given where only one
+// release will do.
+type NotExactError struct {
+	Version string // as asked for: "3.13"
+	Newest  string // the newest known release it covers: "3.13.5"; or empty
+}
+
+func (e *NotExactError) Error() string {
+	msg := fmt.Sprintf("release %q: not an exact version", e.Version)
+	if e.Newest != "" {
+		msg += "; the newest known is " + e.Newest
+	}
+	return msg
+}
+
+// UnsupportedError says that a series is known not to work on a distro.
+type UnsupportedError struct {
+	Series, Distro string // "3.8", "trixie"
+	Reason         string
+}
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("python %s on %s: known not to work: %s", e.Series, e.Distro, e.Reason)
+}
+
+func first(s []string) string {
+	if len(s) == 0 {
+		return ""
+	}
+	return s[0]
+}
