@@ -111,15 +111,6 @@ func (d *Doc) position(offset int) (line, col int) {
 	return line + 1, offset - d.ends[line-1]
 }
 
-func (d *Doc) sort(errs Errors) {
-	slices.SortStableFunc(errs, func(a, b *Error) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Col - b.Col
-	})
-}
-
 // parse fills in the tree, up to the first syntax error.
 func (d *Doc) parse() *Error {
 	var p unstable.Parser

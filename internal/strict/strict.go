@@ -21,9 +21,11 @@ package strict
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -91,6 +93,13 @@ func (e Errors) Err() error {
 	return e
 }
 
+// Sort puts the problems of a file into the order of its lines.
+func Sort(errs Errors) {
+	slices.SortStableFunc(errs, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), strings.Compare(a.Key, b.Key))
+	})
+}
+
 // Decode decodes the TOML in data over the struct that into points to, whose
 // fields are named by `toml:"name"` tags. A type that implements
 // encoding.TextUnmarshaler is decoded from a string. file is only named in
@@ -117,7 +126,7 @@ func Decode(file string, data []byte, into any) (*Doc, error) {
 		c.errs = append(c.errs, err)
 	}
 	if len(c.errs) > 0 {
-		doc.sort(c.errs)
+		Sort(c.errs)
 		return doc, c.errs
 	}
 	if err := toml.Unmarshal(data, into); err != nil {
