@@ -29,8 +29,8 @@ type Command struct {
 const (
 	ordinaryUser = "1000:1000"
 	execGrace    = 2 * time.Second        // an exec may be called running so long after its streams ended
-	deathGrace   = 500 * time.Millisecond // news of a death may come so much later than that of a kill
-	newsTimeout  = 5 * time.Second        // for the engine to tell what happened in the container
+	newsGrace    = 500 * time.Millisecond // news of a death may come so much later than that of its start
+	newsTimeout  = 5 * time.Second        // for the engine to tell of that start
 )
 
 // Exec runs a command and waits for it. A status other than 0 is an
@@ -180,10 +180,9 @@ func (c *Container) failure(ctx context.Context, op string, argv []string, id st
 			case m.Actor.Attributes["execID"] != id:
 			case strings.HasPrefix(string(m.Action), string(events.ActionExecStart)):
 				oom = false // that was an earlier command
-			case m.Action == events.ActionExecDie && code == killed:
-				late = time.After(deathGrace)
+				late = time.After(newsGrace)
 			case m.Action == events.ActionExecDie:
-				more = false
+				more = code == killed
 			}
 			if oom && late != nil {
 				more = false

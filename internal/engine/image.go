@@ -145,15 +145,16 @@ func (c *Container) Commit(ctx context.Context, ref string, config ImageConfig) 
 	if config.Labels == nil {
 		config.Labels = map[string]string{}
 	}
-	config.Labels[sessionLabel] = "" // the engine would merge the container's value in
+	config.Labels[sessionLabel] = "" // the engine merges in what is missing here: labels,
 	if len(config.Cmd) == 0 && len(config.Entrypoint) == 0 {
-		config.Cmd = []string{"/bin/sh"} // likewise for its sleep
+		config.Cmd = []string{"/bin/sh"} // the command,
 	}
+	base := &container.Config{Entrypoint: []string{}} // and an entrypoint that is nil
 	changes, err := config.changes()
 	if err != nil {
 		return Image{}, fmt.Errorf("%s: %w", op, err)
 	}
-	if _, err := c.engine.api.ContainerCommit(ctx, c.ID, container.CommitOptions{Reference: ref, Changes: changes, Config: &container.Config{}}); err != nil {
+	if _, err := c.engine.api.ContainerCommit(ctx, c.ID, container.CommitOptions{Reference: ref, Changes: changes, Config: base}); err != nil {
 		return Image{}, c.explain(ctx, op, err)
 	}
 	return c.engine.kept(ctx, op, ref)
