@@ -23,6 +23,7 @@
 //   - \N{name} and escapes for lone surrogates in a literal are refused.
 //   - A URL holds no control characters, a project name in an sdist's file name
 //     is a valid name (so it holds no slash), and a build tag no line break.
+//   - An interpreter in a tag is ASCII.
 //   - .tar.bz2 and the other extensions of old source distributions are read.
 //
 // Every parser takes time linear in its input, refuses input longer than

@@ -154,13 +154,30 @@ func cutSdistExt(filename string) (stem, ext string) {
 // projectEnd is the hyphen of stem before which the normalised name stands, -1
 // if there is none.
 func projectEnd(stem, name string) int {
-	for i := range len(stem) {
-		// A name spelt out is never shorter than its normal form.
-		if stem[i] == '-' && i >= len(name) && NormalizeName(stem[:i]) == name {
-			return i
+	i := 0
+	for j := range len(name) {
+		start := i
+		for name[j] == '-' && i < len(stem) && isSep(stem[i]) {
+			i++
+		}
+		if name[j] != '-' && i < len(stem) && lower(stem[i]) == name[j] {
+			i++
+		}
+		if i == start {
+			return -1
 		}
 	}
-	return -1
+	if i == len(stem) || stem[i] != '-' {
+		return -1
+	}
+	return i
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 // String is the file name, with the version in its normal form.

@@ -6,53 +6,74 @@ import (
 	"strings"
 )
 
+const maxIncludes = 10000 // of groups in groups, counted again each time
+
 // ExpandGroup is the requirements of a dependency group (PEP 735), those of the
 // groups that it includes in their place. groups is the table
 // [dependency-groups] of a pyproject.toml as a TOML parser returns it: each entry
 // is a string or a table {include-group = NAME}. Names are in any spelling.
 func ExpandGroup(groups map[string][]any, name string) ([]Requirement, error) {
-	return expandGroup(groups, name, nil)
+	g := groupExpander{groups: groups}
+	if err := g.expand(name, nil); err != nil {
+		return nil, fmt.Errorf("dependency group %s: %w", name, err)
+	}
+	return g.out, nil
 }
 
-func expandGroup(groups map[string][]any, name string, path []string) ([]Requirement, error) {
+type groupExpander struct {
+	groups   map[string][]any
+	includes int
+	out      []Requirement
+}
+
+// expand adds the requirements of the group name, which path has led to.
+func (g *groupExpander) expand(name string, path []string) error {
 	want := NormalizeName(name)
+	if g.includes++; g.includes > maxIncludes {
+		return fmt.Errorf("more than %d groups included", maxIncludes)
+	}
 	if slices.Contains(path, want) {
-		return nil, fmt.Errorf("dependency group %s: includes itself: %s", path[0], strings.Join(append(path, want), " > "))
+		return fmt.Errorf("circle: %s", strings.Join(append(path, want), " > "))
+	}
+	entries, err := g.find(want)
+	if err != nil {
+		return err
 	}
 	path = append(path, want)
-	var entries []any
+	for i, entry := range entries {
+		switch e := entry.(type) {
+		case string:
+			r, err := ParseRequirement(e)
+			if err != nil {
+				return fmt.Errorf("%s, entry %d: %w", strings.Join(path, " > "), i+1, err)
+			}
+			g.out = append(g.out, r)
+		case map[string]any:
+			include, ok := e["include-group"].(string)
+			if !ok || len(e) != 1 {
+				return fmt.Errorf("%s, entry %d: want {include-group = NAME}", strings.Join(path, " > "), i+1)
+			}
+			if err := g.expand(include, path); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("%s, entry %d: %T, want a string or a table", strings.Join(path, " > "), i+1, entry)
+		}
+	}
+	return nil
+}
+
+// find is the entries of the one group whose normalised name is want.
+func (g *groupExpander) find(want string) (entries []any, err error) {
 	found := 0
-	for spelling, e := range groups {
+	for spelling, e := range g.groups {
 		if NormalizeName(spelling) == want {
 			entries = e
 			found++
 		}
 	}
 	if found != 1 {
-		return nil, fmt.Errorf("dependency group %s: %d groups of that name, want one", name, found)
+		return nil, fmt.Errorf("%d groups are named %s, want one", found, want)
 	}
-	var out []Requirement
-	for i, entry := range entries {
-		switch e := entry.(type) {
-		case string:
-			r, err := ParseRequirement(e)
-			if err != nil {
-				return nil, fmt.Errorf("dependency group %s, entry %d: %w", name, i+1, err)
-			}
-			out = append(out, r)
-		case map[string]any:
-			include, ok := e["include-group"].(string)
-			if !ok || len(e) != 1 {
-				return nil, fmt.Errorf("dependency group %s, entry %d: want {include-group = NAME}", name, i+1)
-			}
-			included, err := expandGroup(groups, include, path)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, included...)
-		default:
-			return nil, fmt.Errorf("dependency group %s, entry %d: %T, want a string or a table", name, i+1, entry)
-		}
-	}
-	return out, nil
+	return entries, nil
 }

@@ -170,7 +170,7 @@ func (t Target) manylinux(arch string) []string {
 	switch arch {
 	case "x86_64", "i686":
 		oldest = 5
-	case "aarch64", "armv7l", "ppc64", "ppc64le", "s390x", "loongarch64", "riscv64":
+	case "aarch64", "armv7l", "armv8l", "ppc64", "ppc64le", "s390x", "loongarch64", "riscv64":
 	default:
 		return nil
 	}
