@@ -1,6 +1,7 @@
 package pep
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -26,6 +27,16 @@ func (e *Error) Error() string {
 		in = strings.ToValidUTF8(in[:80], "") + "…"
 	}
 	return fmt.Sprintf("parse %s %q: byte %d: %s", e.What, in, e.Col, e.Cause)
+}
+
+// within is err, of a parser that was given input[col:] or a part of it, as an
+// error of what about input.
+func within(err error, what, input string, col int) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &Error{what, input, col + e.Col, e.Cause}
 }
 
 // checkInput refuses what no parser should look at.

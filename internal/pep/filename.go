@@ -2,7 +2,6 @@ package pep
 
 import (
 	"cmp"
-	"errors"
 	"strings"
 	"unicode"
 )
@@ -45,7 +44,7 @@ func ParseWheelName(filename string) (WheelName, error) {
 	col := len(parts[0]) + 1
 	var err error
 	if w.Version, err = ParseVersion(parts[1]); err != nil {
-		return fail(col, err.Error())
+		return WheelName{}, within(err, "wheel name", filename, col)
 	}
 	col += len(parts[1]) + 1
 	if len(parts) == 6 {
@@ -56,9 +55,7 @@ func ParseWheelName(filename string) (WheelName, error) {
 		col += len(parts[2]) + 1
 	}
 	if w.Tag, err = splitTag(stem[col:]); err != nil {
-		var e *Error
-		errors.As(err, &e)
-		return fail(col+e.Col, e.Cause)
+		return WheelName{}, within(err, "wheel name", filename, col)
 	}
 	return w, nil
 }
@@ -137,7 +134,7 @@ func ParseSdistName(filename, project string) (SdistName, error) {
 	}
 	v, err := ParseVersion(stem[hyphen+1:])
 	if err != nil {
-		return fail(hyphen+1, err.Error())
+		return SdistName{}, within(err, "sdist name", filename, hyphen+1)
 	}
 	return SdistName{NormalizeName(dist), dist, v, ext}, nil
 }

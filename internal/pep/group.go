@@ -13,7 +13,11 @@ const maxIncludes = 10000 // of groups in groups, counted again each time
 // [dependency-groups] of a pyproject.toml as a TOML parser returns it: each entry
 // is a string or a table {include-group = NAME}. Names are in any spelling.
 func ExpandGroup(groups map[string][]any, name string) ([]Requirement, error) {
-	g := groupExpander{groups: groups}
+	g := groupExpander{groups: map[string][][]any{}}
+	for spelling, entries := range groups {
+		n := NormalizeName(spelling)
+		g.groups[n] = append(g.groups[n], entries)
+	}
 	if err := g.expand(name, nil); err != nil {
 		return nil, fmt.Errorf("dependency group %s: %w", name, err)
 	}
@@ -21,7 +25,7 @@ func ExpandGroup(groups map[string][]any, name string) ([]Requirement, error) {
 }
 
 type groupExpander struct {
-	groups   map[string][]any
+	groups   map[string][][]any // by normalised name, each spelling one
 	includes int
 	out      []Requirement
 }
@@ -35,12 +39,11 @@ func (g *groupExpander) expand(name string, path []string) error {
 	if slices.Contains(path, want) {
 		return fmt.Errorf("circle: %s", strings.Join(append(path, want), " > "))
 	}
-	entries, err := g.find(want)
-	if err != nil {
-		return err
+	if n := len(g.groups[want]); n != 1 {
+		return fmt.Errorf("%d groups are named %s, want one", n, want)
 	}
 	path = append(path, want)
-	for i, entry := range entries {
+	for i, entry := range g.groups[want][0] {
 		switch e := entry.(type) {
 		case string:
 			r, err := ParseRequirement(e)
@@ -61,19 +64,4 @@ func (g *groupExpander) expand(name string, path []string) error {
 		}
 	}
 	return nil
-}
-
-// find is the entries of the one group whose normalised name is want.
-func (g *groupExpander) find(want string) (entries []any, err error) {
-	found := 0
-	for spelling, e := range g.groups {
-		if NormalizeName(spelling) == want {
-			entries = e
-			found++
-		}
-	}
-	if found != 1 {
-		return nil, fmt.Errorf("%d groups are named %s, want one", found, want)
-	}
-	return entries, nil
 }

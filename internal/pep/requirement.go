@@ -149,8 +149,7 @@ func (l *lexer) specifiers() (Specifiers, error) {
 	// === takes commas in, so the text between is split once more.
 	specifiers, err := ParseSpecifiers(l.s[start:end])
 	if err != nil {
-		e := err.(*Error)
-		return nil, l.fail(start+e.Col, "%s", e.Cause)
+		return nil, within(err, l.what, l.s, start)
 	}
 	return specifiers, nil
 }

@@ -57,8 +57,7 @@ func ParseSpecifiers(s string) (Specifiers, error) {
 		if text, lead := trim(part); text != "" {
 			sp, err := ParseSpecifier(text)
 			if err != nil {
-				e := err.(*Error)
-				return nil, &Error{e.What, s, col + lead + e.Col, e.Cause}
+				return nil, within(err, "specifier", s, col+lead)
 			}
 			out = append(out, sp)
 		}
