@@ -42,6 +42,9 @@ func (f *Fetcher) lookup(ctx context.Context, file File) error {
 		return fmt.Errorf("%w; not removed: %w", err, lockErr)
 	}
 	defer part.Close()
+	if info, statErr := part.Stat(); statErr == nil && info.Size() == 0 {
+		defer os.Remove(part.Name())
+	}
 	if err = f.verify(ctx, file); !errors.Is(err, errDamaged) {
 		return err
 	}
