@@ -14,15 +14,20 @@ import (
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/recipes"
 )
 
 // app is one run of pybake: the outside world, the global flags, and what
 // follows from both. The verbs are its methods.
 type app struct {
-	sys     *system
-	display *display
-	log     *slog.Logger
-	flags   globalFlags
+	sys         *system
+	display     *display
+	log         *slog.Logger
+	flags       globalFlags
+	commandLine string           // "pybake python 3.13.5", for those who wait for its locks
+	loaded      *project.Project // nil: not read yet
 
 	// replan returns, by kind, the inputs that an artifact would be made from
 	// today; show compares them with those it was made from.
@@ -63,6 +68,15 @@ func (a *app) setLog() {
 	}))
 }
 
+// near makes an absolute path relative, if it is below the working directory.
+func (a *app) near(name string) string {
+	rel, err := filepath.Rel(a.sys.dir, name)
+	if err != nil || !filepath.IsLocal(rel) {
+		return name
+	}
+	return rel
+}
+
 // path makes a path absolute that the user gave.
 func (a *app) path(name string) string {
 	if filepath.IsAbs(name) {
@@ -71,16 +85,51 @@ func (a *app) path(name string) string {
 	return filepath.Join(a.sys.dir, name)
 }
 
-// projectDir returns the directory of pybake.toml, pybake.lock and recipes/.
-func (a *app) projectDir() string { return a.path(a.flags.project) }
+// project returns what pybake.toml says: that of --project, else the nearest
+// from the working directory upwards, else the zero value.
+func (a *app) project() (*project.Project, error) {
+	if a.loaded != nil {
+		return a.loaded, nil
+	}
+	root, ok := a.path(a.flags.project), true
+	if a.flags.project == "" {
+		root, ok = project.Find(a.sys.dir)
+	}
+	p := &project.Project{}
+	if ok {
+		var err error
+		if p, err = project.Load(a.near(root)); err != nil {
+			return nil, &advised{err, statusUsage, ""}
+		}
+	}
+	a.loaded = p
+	return p, nil
+}
 
-// storeDir returns the directory of the store as a path that is good to print:
-// what the user gave, or relative to the working directory.
+// recipes returns the recipes in force.
+func (a *app) recipes() (*recipes.Set, error) {
+	p, err := a.project()
+	if err != nil {
+		return nil, err
+	}
+	set, err := recipes.Load(p.Recipes())
+	if err != nil {
+		return nil, &advised{err, statusUsage, ""}
+	}
+	return set, nil
+}
+
+// storeDir returns the directory of the store: that of --store, PYBAKE_STORE
+// or pybake.toml, else baked beside pybake.toml or in the working directory.
 func (a *app) storeDir() (string, error) {
 	if dir := cmp.Or(a.flags.store, a.sys.getenv("PYBAKE_STORE")); dir != "" {
 		return dir, nil
 	}
-	return filepath.Join(a.flags.project, "baked"), nil
+	p, err := a.project()
+	if err != nil {
+		return "", err
+	}
+	return a.near(cmp.Or(p.Store, filepath.Join(cmp.Or(p.Root, a.sys.dir), "baked"))), nil
 }
 
 // store opens the store. It need not exist.
@@ -91,8 +140,9 @@ func (a *app) store() (*artifacts.Store, error) {
 	}
 	store, err := artifacts.Open(dir)
 	if err != nil {
-		return nil, &usageError{err: err, hint: "pybake --store DIR, with a directory that pybake may use"}
+		return nil, &advised{err, statusUsage, "pybake --store DIR, with a directory that pybake may use"}
 	}
+	store.Command = a.commandLine
 	return store, nil
 }
 
@@ -109,6 +159,46 @@ func (a *app) cacheDir() (string, error) {
 		return a.path(filepath.Join(home, ".cache", "pybake")), nil
 	}
 	return "", usagef("PYBAKE_CACHE=DIR pybake …", "no cache directory: none of PYBAKE_CACHE, XDG_CACHE_HOME and HOME is set")
+}
+
+// downloadDir returns the directory of verified downloads, below the cache.
+func (a *app) downloadDir() (string, error) { return a.inCache("downloads") }
+
+// sessionDir returns the directory in which running pybakes say that they
+// live, below the cache.
+func (a *app) sessionDir() (string, error) { return a.inCache("sessions") }
+
+func (a *app) inCache(name string) (string, error) {
+	dir, err := a.cacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, name), nil
+}
+
+// engineAddress is where the docker command would look for an engine.
+func (a *app) engineAddress() engine.Address {
+	config := a.sys.getenv("DOCKER_CONFIG")
+	if home := a.sys.getenv("HOME"); config == "" && home != "" {
+		config = filepath.Join(home, ".docker")
+	}
+	return engine.Address{
+		Host:       a.sys.getenv("DOCKER_HOST"),
+		Context:    a.sys.getenv("DOCKER_CONTEXT"),
+		TLSVerify:  a.sys.getenv("DOCKER_TLS_VERIFY") != "",
+		CertPath:   a.sys.getenv("DOCKER_CERT_PATH"),
+		ConfigDir:  config,
+		RuntimeDir: a.sys.getenv("XDG_RUNTIME_DIR"),
+	}
+}
+
+// connect connects to the engine. The caller closes it.
+func (a *app) connect(ctx context.Context) (*engine.Engine, error) {
+	sessions, err := a.sessionDir()
+	if err != nil {
+		return nil, err
+	}
+	return engine.Connect(ctx, a.engineAddress(), sessions)
 }
 
 // httpClient returns a client that honours the proxies of the environment. It

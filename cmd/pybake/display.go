@@ -46,6 +46,7 @@ type display struct {
 	mu      sync.Mutex
 	quiet   bool // only what failed
 	verbose bool // the output of containers, as it comes
+	stepped bool // a step has begun
 	running []*step
 	likely  map[string]time.Duration // of steps that have not begun
 	drawn   int                      // live lines on the terminal
@@ -89,7 +90,7 @@ func (d *display) Step(name string) (end func(error)) {
 	defer d.mu.Unlock()
 	s := &step{name: name, start: d.now(), likely: d.likely[name]}
 	delete(d.likely, name)
-	d.running = append(d.running, s)
+	d.running, d.stepped = append(d.running, s), true
 	if d.width == nil {
 		d.progress(name + " …" + inBrackets("likely "+roughly(s.likely), s.likely > 0))
 	}
@@ -250,9 +251,9 @@ func (d *display) progress(text string) {
 	}
 }
 
-// stamp opens plain lines: the time since the start.
+// stamp opens plain lines once there are steps: the time since the start.
 func (d *display) stamp() string {
-	if d.width != nil {
+	if d.width != nil || !d.stepped {
 		return ""
 	}
 	return fmt.Sprintf("[%5s] ", clock(d.now().Sub(d.start)))

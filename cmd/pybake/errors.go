@@ -8,6 +8,10 @@ import (
 	"syscall"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/strict"
+	"github.com/pybake/pybake/recipes"
 )
 
 const (
@@ -15,17 +19,19 @@ const (
 	statusUsage  = 2
 )
 
-// usageError is wrong usage or wrong input.
-type usageError struct {
-	err  error
-	hint string // a command that would work: "pybake list"
+// advised is an error of which cmd itself knows the exit status and the way on.
+type advised struct {
+	err    error
+	status int
+	hint   string // a command that would work: "pybake list"; or empty
 }
 
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
+func (e *advised) Error() string { return e.err.Error() }
+func (e *advised) Unwrap() error { return e.err }
 
+// usagef is wrong usage or wrong input.
 func usagef(hint, format string, args ...any) error {
-	return &usageError{fmt.Errorf(format, args...), hint}
+	return &advised{fmt.Errorf(format, args...), statusUsage, hint}
 }
 
 // reported is an error of which everything has been said on the screen.
@@ -47,21 +53,71 @@ func report(w io.Writer, err error) int {
 }
 
 // explain returns the exit status for an error, and a command that would work
-// if one is known.
+// if one is known: 2 if the user must change something about what was asked,
+// 1 for whatever failed.
 func explain(err error) (status int, hint string) {
-	if usage, ok := errors.AsType[*usageError](err); ok {
-		return statusUsage, usage.hint
+	if known, ok := errors.AsType[*advised](err); ok {
+		return known.status, known.hint
 	}
-	if _, ok := errors.AsType[*artifacts.DamagedError](err); ok {
-		return statusFailed, "run the command that made it once more: it replaces what is damaged"
-	}
-	switch {
-	case errors.Is(err, artifacts.ErrNotFound):
-		return statusUsage, "pybake list"
-	case errors.Is(err, syscall.ENOSPC):
-		return statusFailed, "pybake clean --cache"
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return statusUsage, "pybake --store DIR, with a directory that you may write to"
+	for _, explain := range []func(error) (int, string){explainInput, explainEngine, explainFiles} {
+		if status, hint := explain(err); status != 0 {
+			return status, hint
+		}
 	}
 	return statusFailed, ""
+}
+
+// explainInput knows the errors of what users write. The status 0 means that
+// it does not know this one.
+func explainInput(err error) (status int, hint string) {
+	if inexact, ok := errors.AsType[*recipes.NotExactError](err); ok && inexact.Newest != "" {
+		return statusUsage, "pybake python " + inexact.Newest
+	}
+	if unknown, ok := errors.AsType[*recipes.UnknownError](err); ok {
+		switch {
+		case unknown.Kind != "release":
+			return statusUsage, "pybake distros"
+		case len(unknown.Near) > 0:
+			return statusUsage, "pybake python " + unknown.Near[0] + "; or add it: --sha256 HASH, or a line in recipes/releases.csv"
+		}
+		return statusUsage, "pybake distros"
+	}
+	switch {
+	case errors.As(err, new(*recipes.UnsupportedError)):
+		return statusUsage, "pybake distros"
+	case errors.As(err, new(*recipes.NotExactError)), errors.As(err, new(*strict.Error)):
+		return statusUsage, ""
+	case errors.Is(err, artifacts.ErrNotFound):
+		return statusUsage, "pybake list"
+	case errors.As(err, new(*fetch.FailedError)):
+		return statusFailed, "put the file into a directory and name that: --source DIR"
+	case errors.As(err, new(*fetch.MismatchError)):
+		return statusUsage, ""
+	}
+	return 0, ""
+}
+
+// explainEngine knows the errors of the container engine.
+func explainEngine(err error) (status int, hint string) {
+	if exit, ok := errors.AsType[*engine.ExitError](err); ok && exit.OOM {
+		return statusFailed, "give the engine's machine more memory; pybake doctor says what it has"
+	}
+	switch {
+	case engine.IsDiskFull(err):
+		return statusFailed, "pybake clean --cache"
+	case errors.As(err, new(*engine.NoEngineError)), errors.As(err, new(*engine.TooOldError)), engine.IsGone(err):
+		return statusFailed, "pybake doctor"
+	}
+	return 0, ""
+}
+
+// explainFiles knows the errors of store and cache.
+func explainFiles(err error) (status int, hint string) {
+	switch {
+	case errors.As(err, new(*artifacts.DamagedError)):
+		return statusFailed, "run the command that made it once more: it replaces what is damaged"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return statusUsage, "pybake doctor"
+	}
+	return 0, ""
 }

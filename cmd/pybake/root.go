@@ -37,14 +37,17 @@ Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.`,
 	}
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	a.addGlobalFlags(root.PersistentFlags())
+	root.SetOut(a.sys.stdout)
+	root.SetErr(a.sys.stderr)
+	root.SetFlagErrorFunc(a.flagError)
 	for _, group := range []struct {
 		id, title string
 		verbs     []*cobra.Command
 	}{
 		{"bake", "Bake:", nil},
-		{"look", "Look:", nil},
+		{"look", "Look:", []*cobra.Command{a.listCommand(), a.showCommand(), a.distrosCommand()}},
 		{"setup", "Set up and clean up:", []*cobra.Command{
-			a.versionCommand(),
+			a.doctorCommand(), a.setupCommand(), a.cleanCommand(), a.completionCommand(), a.versionCommand(),
 		}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
@@ -101,7 +104,7 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 			hint = cmd.CommandPath() + " --" + near
 		}
 	}
-	return &usageError{err, hint}
+	return &advised{err, statusUsage, hint}
 }
 
 // nearestFlag returns the flag of a command that was probably meant, or "".
