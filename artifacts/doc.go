@@ -35,7 +35,7 @@
 //	artifacts/<kind>/<key>/SHA256SUMS       for sha256sum -c: the manifest and every file but logs
 //	artifacts/<kind>/<key>/logs/...         what was said while building
 //	artifacts/<kind>/<key>/...              the files
-//	<kind>/<stable name>                    link to the newest artifact of that name
+//	<kind>/<stable name>                    link to the artifact that is current under that name
 //	tmp/draft-<kind>-<random>/              a Draft, or what is being removed
 //	locks/<name>                            a lock that is held, with who holds it
 //
