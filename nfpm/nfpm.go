@@ -19,8 +19,7 @@
 //
 //	"zstd"  level 19; "zstd:1" to "zstd:22" (four steps: 1-2, 3-5, 6-9, 10-22)
 //	        for dpkg ≥ 1.21.18, which is bookworm; bullseye's cannot read it
-//	"xz"    no levels; the encoder reaches about what zstd:19 does, in three
-//	        times the time
+//	"xz"    no levels; about the size of zstd:19, in three times the time
 //	"gzip"  level 6; "gzip:1" to "gzip:9" (level 9 takes eight times as long
 //	        for files of Python source and saves less than one percent)
 //
@@ -31,6 +30,9 @@
 // each file up and counts 1 KiB for every other entry (policy 5.6.20 asks for
 // an estimate). Conffiles are not supported, so nothing may lie in /etc
 // (policy 10.7).
+//
+// Since /opt is listed too and no package of Debian's owns it, dpkg removes an
+// empty /opt together with the last package in it, and recreates it as needed.
 //
 // Policy is the Debian Policy Manual.
 package nfpm

@@ -28,11 +28,11 @@ func staged(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, mode := range map[string]fs.FileMode{
-		"opt/python/3.13/bin/python3.13":                                   0o700,
-		"opt/python/3.13/lib/python3.13/os.py":                             0o666,
-		"opt/python/3.13/lib/python3.13/[a]{b,c}*?\\ d":                    0o600,
-		"opt/python/3.13/lib/python3.13/empty":                             0o644,
-		"opt/python/3.13/lib/ünï":                                          0o4755,
+		"opt/python/3.13/bin/python3.13":                                                         0o700,
+		"opt/python/3.13/lib/python3.13/os.py":                                                   0o666,
+		"opt/python/3.13/lib/python3.13/[a]{b,c}*?\\ d":                                          0o600,
+		"opt/python/3.13/lib/python3.13/empty":                                                   0o644,
+		"opt/python/3.13/lib/ünï":                                                                0o4755,
 		"opt/python/3.13/lib/" + strings.Repeat(strings.Repeat("long-name-", 9)+"/", 2) + "x.py": 0o644,
 	} {
 		name = filepath.Join(dir, name)
