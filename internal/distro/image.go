@@ -1,0 +1,84 @@
+package distro
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/project"
+)
+
+// User is the ordinary user of builder images, whom jobs run as.
+const User = "1000:1000"
+
+// Builder makes sure that the engine has the image of a base with packages
+// installed on it, and returns its name. purpose is part of the name:
+// "builder", "lint".
+func (m *Maker) Builder(ctx context.Context, t Target, base project.BasePin, packages []project.Package, purpose string) (string, error) {
+	hash := sha256.New()
+	fmt.Fprintln(hash, "pybake image 1", base.Digest)
+	for _, p := range packages {
+		fmt.Fprintln(hash, p)
+	}
+	ref := "pybake/" + purpose + ":" + t.String() + "-" + hex.EncodeToString(hash.Sum(nil))[:12]
+	if _, found, err := m.Engine.Image(ctx, ref); found || err != nil {
+		return ref, err
+	}
+	done := m.Report.Step(purpose + " image")
+	err := m.buildImage(ctx, t, base, packages, purpose, ref)
+	done(err)
+	if err != nil {
+		return "", fmt.Errorf("%s image of %s: %w", purpose, t, err)
+	}
+	return ref, nil
+}
+
+func (m *Maker) buildImage(ctx context.Context, t Target, base project.BasePin, packages []project.Package, purpose, ref string) error {
+	files, err := m.Files(ctx, t, base, packages)
+	if err != nil {
+		return err
+	}
+	c, err := m.Offliner(ctx, t, BaseRef(t, base.Digest), purpose)
+	if err != nil {
+		return err
+	}
+	defer c.Remove(ctx)
+	if err := m.Install(ctx, c, files); err != nil {
+		return err
+	}
+	err = m.sh(ctx, c, `
+		echo 'pybake:x:1000:1000::/home/pybake:/bin/sh' >> /etc/passwd
+		echo 'pybake:x:1000:' >> /etc/group
+		mkdir -p /home/pybake /build
+		chown 1000:1000 /home/pybake /build`)
+	if err != nil {
+		return err
+	}
+	_, err = c.Commit(ctx, ref, engine.ImageConfig{
+		Labels: map[string]string{Label: purpose, "org.pybake.base": base.Digest},
+	})
+	if err != nil {
+		return err
+	}
+	return c.Remove(ctx)
+}
+
+// Install installs package files, and nothing else, in a container of root
+// with no network. apt decides the order and refuses what does not fit.
+func (m *Maker) Install(ctx context.Context, c *engine.Container, files []string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	paths, err := PutFiles(ctx, c, "/srv/pybake", files)
+	if err != nil {
+		return err
+	}
+	err = m.sh(ctx, c, `apt-get install -y --no-download `+aptOptions+` "$@"; rm -rf /srv/pybake`, paths...)
+	if err != nil {
+		return fmt.Errorf("install %s: %w", strings.Join(paths, " "), err)
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+// Package python turns one CPython release into Debian packages.
+//
+// NewPlan is pure: a request, the recipes and the pins in, a value with a key
+// out. Builder.Build runs a plan:
+//
+//	source    verified by SHA-256, then streamed into a job
+//	train     if there is no profile for series, compiler and workload yet: an
+//	          instrumented build without LTO runs the workload; the counts are
+//	          an artifact of kind "profile", pinned by hash
+//	build     a job: configure, compile, shared, install, bytecode, strip
+//	package   the staged tree is divided by packages.toml; Depends come from
+//	          dpkg-shlibdeps in the builder; nfpm writes the .deb files
+//	prove     fresh containers of the base image, with no compiler and no
+//	          network, install the packages and run the named checks
+//	publish   into the store, by rename
+//
+// A job is a throwaway container with no network, no capabilities and no new
+// privileges, in which an ordinary user runs the steps of job.sh.
+//
+// # Packages
+//
+// All have one version, UPSTREAM-RELEASE+DISTRO ("3.13.5-1+deb13"; with ~fast
+// before the plus when built without PGO and LTO), and one prefix for each
+// series, /opt/python/3.13. Nothing is installed in /usr/bin.
+//
+//	pybake-python3.13         interpreter, standard library with bytecode
+//	pybake-libpython3.13      shared libpython for embedders
+//	pybake-python3.13-dev     headers, pkg-config, python3.13-config
+//	pybake-python3.13-venv    ensurepip and its bundled wheels
+//	pybake-python3.13-tk      tkinter, IDLE, turtle
+//	pybake-python3.13-test    the test suite
+//	pybake-python3.13-dbgsym  detached symbols, by build id
+//
+// The prefix belongs to the package manager, so EXTERNALLY-MANAGED (PEP 668)
+// is in it on purpose: pip refuses to install there and names the way that
+// works, a virtual environment. Bytecode is of the unchecked hash-based kind
+// (PEP 552): the package manager, not each import, sees to it that it fits.
+package python

@@ -1,0 +1,86 @@
+package python
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/pybake/pybake/nfpm"
+)
+
+// files are the checks that need no container: what is in the packages, read
+// here.
+func (p *proof) files(ctx context.Context) error {
+	const round = "files"
+	p.check(round, "elf", func() (string, error) { return p.eachFile(ctx, p.checkELF) })
+	p.check(round, "builder-paths", func() (string, error) { return p.eachFile(ctx, checkPaths) })
+	p.check(round, "modes", func() (string, error) { return p.eachFile(ctx, checkMode) })
+	return ctx.Err()
+}
+
+// eachFile runs a check over every file of every package and lists what fails.
+func (p *proof) eachFile(ctx context.Context, check func(nfpm.File) error) (string, error) {
+	var bad []string
+	n := 0
+	for _, r := range p.s.layout.Packages {
+		for _, f := range p.s.files[r.Name] {
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+			n++
+			if err := check(f); err != nil {
+				bad = append(bad, fmt.Sprintf("%s: %v", f.Path, err))
+			}
+		}
+	}
+	if len(bad) > 0 {
+		return "", fmt.Errorf("%d files: %s", len(bad), strings.Join(bad[:min(len(bad), 10)], "; "))
+	}
+	return fmt.Sprintf("%d files", n), nil
+}
+
+func (p *proof) checkELF(f nfpm.File) error {
+	if f.Source == "" || strings.HasPrefix(f.Path, "/usr/lib/debug/") {
+		return nil
+	}
+	is, err := isELF(f.Source)
+	if err != nil || !is {
+		return err
+	}
+	missing, err := hardened(f.Source)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("%s", strings.Join(missing, ", "))
+	}
+	return err
+}
+
+// checkPaths finds the builder's directories in what is shipped.
+func checkPaths(f nfpm.File) error {
+	text := f.Content
+	if f.Source != "" {
+		var err error
+		if text, err = os.ReadFile(f.Source); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{jobSrc, jobStage, jobOut} {
+		if i := bytes.Index(text, []byte(dir)); i >= 0 {
+			return fmt.Errorf("names the builder: %q", text[max(0, i-20):min(len(text), i+len(dir)+40)])
+		}
+	}
+	return nil
+}
+
+func checkMode(f nfpm.File) error {
+	switch {
+	case f.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0, f.Mode.Perm()&0o022 != 0:
+		return fmt.Errorf("mode %v", f.Mode)
+	case path.Ext(f.Path) == ".so" && f.Link == "" && f.Mode.Perm()&0o444 != 0o444:
+		return fmt.Errorf("mode %v", f.Mode)
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package python
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/fetch"
+)
+
+// Directories of a job's container.
+const (
+	jobDir   = "/build"
+	jobSrc   = "/build/src"
+	jobStage = "/build/stage"
+	jobOut   = "/build/out"
+)
+
+// job is a container in which the steps of job.sh run.
+type job struct {
+	*engine.Container
+	b    *Builder
+	plan *Plan
+	log  io.Writer
+	env  []string
+}
+
+// startJob starts the container of a job with the source in it.
+func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, log io.Writer) (_ *job, err error) {
+	info, err := b.Engine.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cpus := b.jobs(info)
+	c, err := b.Engine.Start(ctx, engine.Spec{
+		Image:   image,
+		Purpose: strings.ReplaceAll(p.Name, " ", "-") + "-" + purpose,
+		Limit:   6 * time.Hour,
+		Memory:  info.Memory / 10 * 9,
+		PIDs:    8192,
+	})
+	if err != nil {
+		return nil, err
+	}
+	j := &job{Container: c, b: b, plan: p, log: io.MultiWriter(log, b.Report.Output())}
+	defer func() {
+		if err != nil {
+			c.Remove(ctx)
+		}
+	}()
+	j.env = []string{
+		"HOME=/home/pybake", "LC_ALL=C.UTF-8", "TZ=UTC",
+		"SRC=" + jobSrc, "DESTDIR=" + jobStage, "OUT=" + jobOut,
+		"SERIES=" + p.Series, "PREFIX=" + p.Prefix(), "MODE=" + p.mode(), "JOBS=" + strconv.Itoa(cpus),
+		"CONFIGURE=" + strings.Join(p.Recipe.Configure, " "),
+		"EXTRA_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
+		"PROFILE_ARGS=" + strings.Join(p.Recipe.Profile, " "),
+	}
+	if err := j.putSource(ctx); err != nil {
+		return nil, err
+	}
+	files := []fetch.MemFile{{Name: "job.sh", Data: jobScript, Exec: true}, {Name: "out/.keep"}}
+	if err := j.putFiles(ctx, jobDir, files); err != nil {
+		return nil, err
+	}
+	epoch, err := j.epoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j.env = append(j.env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(epoch.Unix(), 10))
+	return j, nil
+}
+
+// jobs is how many processes a job runs at once.
+func (b *Builder) jobs(info engine.Info) int {
+	if b.Jobs > 0 {
+		return b.Jobs
+	}
+	return max(1, info.CPUs)
+}
+
+// put streams a tar into the container while write makes it.
+func (j *job) put(ctx context.Context, write func(*tar.Writer) error) error {
+	r, w := io.Pipe()
+	go func() {
+		tw := tar.NewWriter(w)
+		err := write(tw)
+		if err == nil {
+			err = tw.Close()
+		}
+		w.CloseWithError(err)
+	}()
+	err := j.Put(ctx, "/", r)
+	// The writer may be waiting for a reader that has given up.
+	r.CloseWithError(errors.New("the container takes no more"))
+	return err
+}
+
+// putSource gives the job the verified source, whatever the archive says no
+// file of it outside of its directory.
+func (j *job) putSource(ctx context.Context) error {
+	archive, err := fetch.Tar(j.b.source.Path)
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", j.b.source.File.Name, err)
+	}
+	defer archive.Close()
+	rules := fetch.Rules{StripTop: true, Top: strings.TrimPrefix(jobSrc, "/"), UID: 1000, GID: 1000}
+	err = j.put(ctx, func(w *tar.Writer) error { return fetch.Copy(w, archive, rules) })
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", j.b.source.File.Name, err)
+	}
+	return nil
+}
+
+func (j *job) putFiles(ctx context.Context, dir string, files []fetch.MemFile) error {
+	rules := fetch.Rules{Top: strings.TrimPrefix(dir, "/"), UID: 1000, GID: 1000}
+	return j.put(ctx, func(w *tar.Writer) error { return fetch.PackFiles(w, files, rules) })
+}
+
+// putTar unpacks a tar that an earlier job made over the source.
+func (j *job) putTar(ctx context.Context, file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	rules := fetch.Rules{Top: strings.TrimPrefix(jobSrc, "/"), UID: 1000, GID: 1000}
+	return j.put(ctx, func(w *tar.Writer) error { return fetch.Copy(w, f, rules) })
+}
+
+// epoch is the time of the newest file of the source: the day it was released,
+// and the time of everything that is made of it (SOURCE_DATE_EPOCH).
+func (j *job) epoch(ctx context.Context) (time.Time, error) {
+	out, err := j.output(ctx, "sh", "-c", "find "+jobSrc+` -type f -printf '%Ts\n' | sort -n | tail -n 1`)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("time of the source: %w", err)
+	}
+	seconds, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("time of the source: %w", err)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// output runs a command and returns what it printed.
+func (j *job) output(ctx context.Context, argv ...string) (string, error) {
+	var out strings.Builder
+	err := j.Exec(ctx, engine.Command{Argv: argv, Env: j.env, Dir: jobDir, Stdout: &out, Stderr: j.log})
+	return out.String(), err
+}
+
+// step runs one step of job.sh.
+func (j *job) step(ctx context.Context, name string) error {
+	return j.b.timed(name, func() error {
+		fmt.Fprintf(j.log, "\n==> %s\n", name)
+		err := j.Exec(ctx, engine.Command{
+			Argv: []string{"sh", path.Join(jobDir, "job.sh"), name}, Env: j.env, Dir: jobSrc, Stdout: j.log, Stderr: j.log,
+		})
+		if err != nil {
+			return fmt.Errorf("%s: step %s: %w", j.plan.Name, name, err)
+		}
+		return nil
+	})
+}
+
+// get copies a file that the job made to this machine.
+func (j *job) get(ctx context.Context, name, to string) error {
+	stream, err := j.Get(ctx, path.Join(jobOut, name))
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", name, err)
+	}
+	defer stream.Close()
+	members := tar.NewReader(stream)
+	if _, err := members.Next(); err != nil {
+		return fmt.Errorf("fetch %s: %w", name, err)
+	}
+	f, err := os.Create(to)
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", name, err)
+	}
+	defer f.Close()
+	if _, err := io.Copy(f, members); err != nil {
+		return fmt.Errorf("fetch %s: %w", name, err)
+	}
+	return f.Close()
+}
+
+// timed runs a step, reports it and notes how long it took.
+func (b *Builder) timed(name string, run func() error) error {
+	done := b.Report.Step(name)
+	start := time.Now()
+	err := run()
+	done(err)
+	b.noteStep(artifacts.Step{Name: name, Seconds: time.Since(start).Seconds()})
+	return err
+}

@@ -1,0 +1,186 @@
+#!/bin/sh
+# One step of a CPython job, run inside the builder container as an ordinary user with no network.
+#
+#   job.sh STEP          configure | train | profile | freeze | compile | shared | install | bytecode | strip
+#
+# Read from the environment:
+#   SRC       the extracted source, also the build directory        /build/src
+#   DESTDIR   the staged tree                                       /build/stage
+#   OUT       files for other jobs                                  /build/out
+#   SERIES    3.13
+#   PREFIX    /opt/python/3.13
+#   MODE      full (PGO and LTO) | fast (neither)
+#   JOBS      processes at once; changes no bit of the result
+#   CONFIGURE arguments to configure, one word each
+#   EXTRA_CFLAGS  code generation flags of the recipe
+#   PROFILE_ARGS  the training workload, arguments to the instrumented python
+set -eu
+export LC_ALL=C.UTF-8 TZ=UTC PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
+umask 022
+cd "$SRC"
+multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+libpl=$PREFIX/lib/python$SERIES/config-$SERIES-$multiarch
+map="-ffile-prefix-map=$SRC=/usr/src/pybake-python$SERIES"
+soname=libpython$SERIES.so.1.0
+
+# The distro's hardening flags, without its choice of optimisation, debug level and path maps, which are ours.
+hardening() {
+	DEB_BUILD_MAINT_OPTIONS='hardening=+all reproducible=-fixfilepath,-fixdebugpath optimize=-lto' \
+		DEB_CFLAGS_MAINT_STRIP='-g -O2' dpkg-buildflags --get "$1"
+}
+
+# What configure makes is a function of the source, the toolchain and the arguments: a later job of the same inputs is
+# handed the files (OUT/configured.tar of an earlier one, extracted over the source) and spares itself the half minute.
+# A config.cache would not do: the answers of 3.13 depend on which of its questions were cached.
+step_configure() {
+	if [ ! -e Makefile ]; then
+		run_configure
+		find . -newer .extracted -type f ! -name config.log ! -path './conftest*' | LC_ALL=C sort > configured.list
+		tar -cf "$OUT/configured.tar" --mtime="@$(stat -c %Y Makefile)" --owner=0 --group=0 --numeric-owner -T configured.list
+	fi
+	# configure asks for LTO in one partition with fat objects. Balanced partitions compile in parallel, and slim
+	# objects once; what comes out is the same.
+	sed -i -E "/^CONFIGURE_(C|LD)FLAGS_NODIST=/{
+		s/-flto-partition=[a-z]+/-flto-partition=balanced/
+		s/-ffat-lto-objects/-fno-fat-lto-objects/
+		s/-flto( |\$)/-flto=auto\1/
+	}" Makefile
+}
+
+run_configure() {
+	touch .extracted
+	[ "$MODE" = full ] && set -- --enable-optimizations --with-lto || set --
+	# Fortify and its friends are preprocessor flags: for the interpreter's own files, not for what users compile.
+	# shellcheck disable=SC2086 # one word each
+	./configure --prefix="$PREFIX" "$@" $CONFIGURE CC=gcc CXX=g++ \
+		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $EXTRA_CFLAGS -fPIC $map" \
+		LDFLAGS_NODIST="$(hardening LDFLAGS)"
+}
+
+frozen() {
+	find Python/frozen_modules Python/deepfreeze -type f -name '*.[ch]' 2>/dev/null | LC_ALL=C sort
+}
+
+# Without LTO the instrumented build takes half as long and counts the same.
+step_train() {
+	sed -i -E '/^CONFIGURE_(C|LD)FLAGS_NODIST=/s/ -(flto[^ ]*|fuse-linker-plugin|fno-fat-lto-objects)//g
+		/^(CONFIGURE_CFLAGS_NODIST|OPT)=/s/ -g( |$)/\1/g' Makefile
+	gen=$(sed -n 's/^PGO_PROF_GEN_FLAG=//p' Makefile)
+	make -j"$JOBS" build_all CFLAGS_NODIST="$gen" LDFLAGS_NODIST="$gen"
+	# The frozen modules that the bootstrap interpreter made on the way are the same for every build of this source.
+	frozen > frozen.list
+	tar -cf "$OUT/frozen.tar" --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -T frozen.list
+}
+
+step_profile() {
+	# The workload's own failures are not the build's: it is there to be counted.
+	# shellcheck disable=SC2086 # one word each
+	./python $PROFILE_ARGS || true
+	find . -name '*.gcda' | LC_ALL=C sort > gcda.list
+	[ -s gcda.list ] || {
+		echo 'the training left no profile' >&2
+		exit 1
+	}
+	tar -cf "$OUT/profile.tar" --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -T gcda.list
+}
+
+# The frozen modules for a source that was not trained on: a bootstrap interpreter is built aside, in a hurry.
+step_freeze() {
+	if grep -q '^Python/frozen_modules/' Makefile; then
+		cp -a . ../freeze
+		cd ../freeze
+		sed -i -E '/^CONFIGURE_(C|LD)FLAGS_NODIST=/s/ -(flto[^ ]*|fuse-linker-plugin|fno-fat-lto-objects|O[0-9s])//g
+			/^OPT=/s/ -(g|O[0-9s])( |$)/\2/g' Makefile
+		make -j"$JOBS" Modules/getpath.o Python/frozen.o CFLAGS_NODIST="-O0 -U_FORTIFY_SOURCE"
+		! grep -q '^Python/deepfreeze/deepfreeze.c:' Makefile || make -j"$JOBS" Python/deepfreeze/deepfreeze.c CFLAGS_NODIST="-O0 -U_FORTIFY_SOURCE"
+	fi
+	frozen > frozen.list
+	tar -cf "$OUT/frozen.tar" --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -T frozen.list
+	tar -xf "$OUT/frozen.tar" -C "$SRC"
+	rm -rf ../freeze
+}
+
+# Every call of make after the training says the same, so that nothing is built twice.
+build() {
+	if [ "$MODE" = fast ]; then
+		make "$@"
+		return
+	fi
+	use=$(sed -n 's/^PGO_PROF_USE_FLAG=//p' Makefile)
+	make FREEZE_MODULE_BOOTSTRAP_DEPS= FREEZE_MODULE_DEPS= "$@" \
+		CFLAGS_NODIST="$use" LDFLAGS_NODIST="$use"
+}
+
+step_compile() {
+	# The frozen modules are here already when there is a profile, and count as newer than what they are made of.
+	find Python/frozen_modules Python/deepfreeze -type f -name '*.[ch]' -exec touch {} + 2>/dev/null || true
+	# -o: a program of the tests that is not installed, and takes as long to link as the interpreter.
+	build -j"$JOBS" -o Programs/_testembed build_all
+}
+
+# The shared libpython for embedders, from the objects of the interpreter.
+step_shared() {
+	build libpython"$SERIES".so INSTSONAME="$soname" LDLIBRARY=libpython"$SERIES".so
+	gcc -shared -Wl,--no-as-needed $(hardening LDFLAGS) -Wl,-hlibpython3.so -o libpython3.so "$soname"
+}
+
+step_install() {
+	# Bytecode is made once, later and in a fixed order; and what is built already needs no training first.
+	sed -E 's#-Wi( -OO?)? \$\(DESTDIR\)\$\(LIBDEST\)/compileall\.py#-c pass#; s/^all:.*/all:/' Makefile > Makefile.install
+	build -f Makefile.install install DESTDIR="$DESTDIR" ENSUREPIP=no
+	prefix=$DESTDIR$PREFIX
+	install -m 0755 "$soname" libpython3.so "$prefix/lib/"
+	ln -s "$soname" "$prefix/lib/libpython$SERIES.so"
+	ln -s python3 "$prefix/bin/python"
+	find "$prefix" -name __pycache__ -prune -exec rm -rf {} +
+	find "$prefix" -name 'libpython*.a' -delete
+
+	# What the build records of itself names the installed places, and the libpython that is there.
+	lib=$prefix/lib/python$SERIES
+	grep -rlIF -e "$SRC" -e prefix-map= "$prefix" | while read -r file; do
+		sed -i -E -e "s#-f[a-z]+-prefix-map=[^ '\"]*( |)##g" -e "s#$SRC#$libpl#g" "$file"
+	done
+	sed -i -E "s/('P[Yy]_ENABLE_SHARED': )0/\11/
+		s/^( *'LDLIBRARY': )'[^']*'/\1'libpython$SERIES.so'/
+		s/^( *'INSTSONAME': )'[^']*'/\1'$soname'/
+		s/^( *'BLDLIBRARY': )'[^']*'/\1'-L. -lpython$SERIES'/" "$lib"/_sysconfigdata_*.py
+	sed -i -E "s/^(PY_ENABLE_SHARED=[[:space:]]*)0/\11/
+		s/^(LDLIBRARY=[[:space:]]*).*/\1libpython$SERIES.so/
+		s/^(INSTSONAME=[[:space:]]*).*/\1$soname/
+		s/^(BLDLIBRARY=[[:space:]]*).*/\1-L. -lpython$SERIES/" "$DESTDIR$libpl/Makefile"
+	# libpython is outside the loader's path on purpose: the distro has one of the same name. Embedders find it by rpath.
+	sed -i -E "s#-lpython$SERIES#-Wl,-rpath,$PREFIX/lib &#" "$prefix/lib/pkgconfig/python-$SERIES-embed.pc"
+	sed -i -E 's#^LIBS_EMBED="#&-Wl,-rpath,$libdir #; s#^(PY_ENABLE_SHARED=).*#\1"1"#' "$prefix/bin/python$SERIES-config"
+	find "$prefix" -type d -exec chmod 0755 {} +
+}
+
+# Bytecode is checked by the package manager, not at each import: PEP 552, unchecked hash-based.
+step_bytecode() {
+	"$DESTDIR$PREFIX/bin/python$SERIES" -I -m compileall -q -f --invalidation-mode unchecked-hash \
+		-s "$DESTDIR" -p / -x '/(tests?|idle_test|lib2to3/tests|site-packages)/' "$DESTDIR$PREFIX/lib/python$SERIES"
+}
+
+# Symbols go to files named by build id, where gdb looks: /usr/lib/debug/.build-id/ab/cdef….debug
+step_strip() {
+	find "$DESTDIR" -type f \( -perm -u+x -o -name '*.so*' \) | LC_ALL=C sort | while read -r file; do
+		id=$(readelf -n "$file" 2>/dev/null | sed -n 's/.*Build ID: //p')
+		[ -n "$id" ] || continue
+		debug=$DESTDIR/usr/lib/debug/.build-id/$(printf %.2s "$id")/${id#??}.debug
+		mkdir -p "${debug%/*}"
+		objcopy --only-keep-debug --compress-debug-sections "$file" "$debug"
+		chmod 0644 "$debug"
+		strip --strip-unneeded --remove-section=.comment --remove-section=.note "$file"
+		echo "$id ${file#"$DESTDIR"}"
+	done
+	gdb=$DESTDIR/usr/share/gdb/auto-load$PREFIX/bin
+	mkdir -p "$gdb"
+	install -m 0644 Tools/gdb/libpython.py "$gdb/python$SERIES-gdb.py"
+}
+
+case $1 in
+configure | train | profile | freeze | compile | shared | install | bytecode | strip) "step_$1" ;;
+*)
+	echo "job.sh: unknown step $1" >&2
+	exit 2
+	;;
+esac

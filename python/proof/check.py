@@ -1,0 +1,314 @@
+"""The checks that an installed CPython passes before its packages are accepted.
+
+    python3.13 check.py CONFIG NAME…
+
+CONFIG is a JSON object:
+  version     "3.13.5"
+  prefix      "/opt/python/3.13"
+  extensions  the extension modules that must be there, built in or not
+  skip        {module: reason}: modules of the standard library that cannot be imported here
+  probe       a directory with the compiled extension module pybake_probe and the embedding program pybake_embed
+
+Prints one JSON object a line, {"name", "ok", "seconds", "detail"}, in the order of the names given.
+Runs as an ordinary user, with no network and no compiler.
+"""
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+with open(sys.argv[1]) as f:
+    CONFIG = json.load(f)
+PREFIX = CONFIG["prefix"]
+SERIES = ".".join(CONFIG["version"].split(".")[:2])
+STDLIB = os.path.join(PREFIX, "lib", "python" + SERIES)
+
+
+def run(*argv, **kw):
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=300, **kw)
+    if p.returncode != 0:
+        raise AssertionError("%s: exit status %d: %s" % (" ".join(argv), p.returncode, p.stdout.strip()[-800:]))
+    return p.stdout.strip()
+
+
+def version():
+    import platform
+
+    got = platform.python_version()
+    assert got == CONFIG["version"], "the interpreter says %s, the packages %s" % (got, CONFIG["version"])
+    assert sys.prefix == PREFIX, "sys.prefix is " + sys.prefix
+    return sys.version.replace("\n", " ")
+
+
+def extensions():
+    bad = []
+    for name in CONFIG["extensions"]:
+        try:
+            importlib.import_module(name)
+        except Exception as e:
+            bad.append("%s (%s: %s)" % (name, type(e).__name__, e))
+    assert not bad, "missing or broken: " + ", ".join(bad)
+    return "%d extension modules" % len(CONFIG["extensions"])
+
+
+def stdlib_modules():
+    """Every module of the standard library but its tests, from the files that are there."""
+    for folder, folders, files in os.walk(STDLIB):
+        rel = os.path.relpath(folder, STDLIB).split(os.sep) if folder != STDLIB else []
+        folders[:] = sorted(
+            d for d in folders
+            if d not in ("__pycache__", "test", "tests", "idle_test", "site-packages", "lib-dynload", "_bundled", "turtledemo", "lib2to3")
+            and not d.startswith("config-") and os.path.exists(os.path.join(folder, d, "__init__.py"))
+        )
+        if rel:
+            yield ".".join(rel)
+        for name in sorted(files):
+            if name.endswith(".py") and name not in ("__init__.py", "__main__.py"):
+                yield ".".join(rel + [name[:-3]])
+
+
+def imports():
+    names = [n for n in stdlib_modules() if n.split(".")[-1] and n not in CONFIG["skip"] and not n.startswith("_sysconfigdata")]
+    code = (
+        "import importlib, sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "bad = []\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: importlib.import_module(name)\n"
+        "    except BaseException as e: bad.append('%s (%s: %s)' % (name, type(e).__name__, e))\n"
+        "if bad: sys.exit('cannot be imported: ' + ', '.join(bad))\n"
+    )
+    run(sys.executable, "-c", code, *names, stdin=subprocess.DEVNULL)
+    return "%d modules of the standard library" % len(names)
+
+
+def ssl():
+    import ssl
+    import socket
+    import threading
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(os.path.join(here, "tls.pem"))
+    client = ssl.create_default_context(cafile=os.path.join(here, "tls.pem"))
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with server.wrap_socket(listener.accept()[0], server_side=True) as c:
+            c.sendall(c.recv(64).upper())
+
+    t = threading.Thread(target=serve, daemon=True)
+    t.start()
+    with client.wrap_socket(socket.create_connection(listener.getsockname(), timeout=20), server_hostname="localhost") as c:
+        c.sendall(b"pybake")
+        assert c.recv(64) == b"PYBAKE"
+        said = "%s, %s with itself on loopback" % (ssl.OPENSSL_VERSION, c.version())
+    t.join(20)
+    return said
+
+
+def sqlite():
+    import sqlite3
+
+    db = sqlite3.connect(":memory:")
+    db.execute("create table t (a, b)")
+    db.executemany("insert into t values (?, ?)", [(i, str(i)) for i in range(100)])
+    assert db.execute("select sum(a) from t").fetchone() == (4950,)
+    return "SQLite " + sqlite3.sqlite_version
+
+
+def compression():
+    names = ["zlib", "bz2", "lzma"]
+    if sys.version_info >= (3, 14):
+        names.append("compression.zstd")
+    data = os.urandom(1000) * 50
+    for name in names:
+        m = importlib.import_module(name)
+        assert m.decompress(m.compress(data)) == data, name
+    return ", ".join(names)
+
+
+def zoneinfo():
+    import datetime
+
+    if sys.version_info < (3, 9):
+        return "zoneinfo came with 3.9"
+    from zoneinfo import ZoneInfo, available_timezones
+
+    noon = datetime.datetime(2020, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert noon.utcoffset() == datetime.timedelta(hours=2)
+    return "%d zones" % len(available_timezones())
+
+
+def ctypes():
+    import ctypes
+
+    libc = ctypes.CDLL("libc.so.6")
+    libc.strlen.restype = ctypes.c_size_t
+    assert libc.strlen(b"pybake") == 6
+    calls = []
+    callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+    order = callback(lambda a, b: calls.append(1) or a[0] - b[0])
+    values = (ctypes.c_int * 4)(3, 1, 2, 0)
+    libc.qsort(values, 4, ctypes.sizeof(ctypes.c_int), order)
+    assert list(values) == [0, 1, 2, 3] and calls
+    return "strlen and a callback from qsort"
+
+
+def terminal():
+    import curses
+    import curses.panel
+    import pty
+
+    import readline
+
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "linux"
+        os.execv(sys.executable, [sys.executable, "-c", "import curses; s = curses.initscr(); curses.endwin(); print('drawn')"])
+    said = b""
+    while True:
+        try:
+            more = os.read(fd, 1024)
+        except OSError:
+            break
+        if not more:
+            break
+        said += more
+    assert os.waitpid(pid, 0)[1] == 0 and b"drawn" in said, said
+    return "readline %x, curses drew on a pseudo-terminal" % readline._READLINE_LIBRARY_VERSION_ if hasattr(readline, "_READLINE_LIBRARY_VERSION_") else "readline and curses"
+
+
+def dbm():
+    import dbm
+
+    said = []
+    with tempfile.TemporaryDirectory() as tmp:
+        for name in ("gnu", "ndbm", "dumb"):
+            m = importlib.import_module("dbm." + name)
+            with m.open(os.path.join(tmp, name), "c") as d:
+                d[b"key"] = b"value"
+                assert d[b"key"] == b"value"
+            said.append(name)
+    return ", ".join(said)
+
+
+def decimal():
+    import decimal
+
+    import _decimal
+
+    assert decimal.Decimal is _decimal.Decimal, "decimal is the pure Python one"
+    with decimal.localcontext() as c:
+        c.prec = 40
+        assert str(decimal.Decimal(1) / 7) == "0.1428571428571428571428571428571428571429"
+    return "libmpdec " + _decimal.__libmpdec_version__
+
+
+def uuid():
+    import _uuid
+    import uuid
+
+    assert uuid.uuid1() != uuid.uuid1() and _uuid.has_uuid_generate_time_safe in (0, 1)
+    return "libuuid"
+
+
+def sysconfig():
+    import sysconfig
+
+    names = sysconfig.get_config_vars()
+    bad = ["%s=%s" % (k, v) for k, v in sorted(names.items()) if "/build" in str(v)]
+    assert not bad, "names the builder: " + "; ".join(bad)
+    for key in ("LDLIBRARY", "INSTSONAME"):
+        path = os.path.join(names["LIBDIR"], names[key])
+        assert os.path.exists(path), "%s is %s, which is not there" % (key, path)
+    said = run(os.path.join(PREFIX, "bin", "python%s-config" % SERIES), "--cflags", "--ldflags", "--embed", "--configdir")
+    assert "/build" not in said, said
+    assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+    return "no path of the builder; " + names["LDLIBRARY"]
+
+
+def externally_managed():
+    import sysconfig
+
+    path = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+    assert os.path.exists(path), path + " is not there"
+    return path
+
+
+def venv():
+    with tempfile.TemporaryDirectory() as tmp:
+        run(sys.executable, "-m", "venv", tmp, env={"PATH": "/usr/bin:/bin", "HOME": tmp})
+        python = os.path.join(tmp, "bin", "python")
+        assert run(python, "-c", "import sys; print(sys.prefix)") == os.path.realpath(tmp)
+        return run(os.path.join(tmp, "bin", "pip"), "--version")
+
+
+def extension():
+    sys.path.insert(0, CONFIG["probe"])
+    import pybake_probe
+
+    assert pybake_probe.answer() == 42
+    return "compiled in the builder against -dev, imported here"
+
+
+def embed():
+    said = run(os.path.join(CONFIG["probe"], "pybake_embed"))
+    assert said == CONFIG["version"], said
+    return "a program on libpython%s runs the standard library" % SERIES
+
+
+def libraries():
+    found = 0
+    for folder, folders, files in os.walk(PREFIX):
+        for name in files:
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                continue
+            with open(path, "rb") as f:
+                if f.read(4) != b"\x7fELF":
+                    continue
+            env = {"PATH": "/usr/bin:/bin"}
+            if name.startswith("libpython3.so"):
+                env["LD_LIBRARY_PATH"] = folder
+            said = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env=env).stdout
+            assert "not found" not in said, "%s: %s" % (path, said)
+            found += 1
+    return "%d ELF files, every shared library found" % found
+
+
+def no_compiler():
+    import shutil
+
+    there = [t for t in ("gcc", "cc", "g++", "clang", "as", "ld", "make") if shutil.which(t)]
+    assert not there, "this container is not clean: " + ", ".join(there)
+    return "none on PATH"
+
+
+def tk():
+    import tkinter
+
+    return "Tcl/Tk %s" % tkinter.Tcl().eval("info patchlevel")
+
+
+def suite():
+    return run(sys.executable, "-m", "test", "-q", "test_json", "test_struct", "test_dict", "test_list", "test_zlib", "test_hashlib", cwd=tempfile.gettempdir()).splitlines()[-1]
+
+
+def main():
+    failed = False
+    for name in sys.argv[2:]:
+        start = time.time()
+        try:
+            ok, detail = True, globals()[name.replace("-", "_")]()
+        except BaseException as e:
+            ok, failed, detail = False, True, "%s: %s" % (type(e).__name__, e)
+        print(json.dumps({"name": name, "ok": ok, "seconds": round(time.time() - start, 3), "detail": detail}), flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
