@@ -12,6 +12,8 @@ import (
 	"testing"
 )
 
+// Go minimises every archive that reaches new code for up to a minute; to
+// fuzz for a short time add -fuzzminimizetime 10x.
 func seeds(f *testing.F) {
 	f.Add(build(f, friendly...), "src", true)
 	f.Add(build(f, m{tar.TypeReg, "../a", "x", 0}), "", false)
