@@ -50,12 +50,15 @@ func newApp(sys *system) *app {
 	return a
 }
 
-// setLog makes the logger that packages below get: warnings, or everything
-// with --verbose, as lines that go well with the display.
+// setLog makes the logger that packages below get: warnings, everything with
+// --verbose, errors only with --quiet, as lines that go well with the display.
 func (a *app) setLog() {
 	level := slog.LevelWarn
-	if a.flags.verbose {
+	switch {
+	case a.flags.verbose:
 		level = slog.LevelDebug
+	case a.flags.quiet:
+		level = slog.LevelError
 	}
 	a.log = slog.New(slog.NewTextHandler(a.display.lines(), &slog.HandlerOptions{
 		Level: level,

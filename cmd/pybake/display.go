@@ -35,8 +35,7 @@ const (
 //	[ 0:02] fetch source … done 2 s
 //	[ 0:02] compile … (likely 6 min)
 //
-// Its methods may be called from several goroutines. The zero value is not
-// ready for use.
+// Its methods may be called from several goroutines.
 type display struct {
 	out   io.Writer
 	now   func() time.Time
@@ -50,6 +49,7 @@ type display struct {
 	running []*step
 	likely  map[string]time.Duration // of steps that have not begun
 	drawn   int                      // live lines on the terminal
+	pending bytes.Buffer             // what draw writes
 	ticks   int
 	stop    chan struct{} // closed: no more redrawing; nil: not begun
 	closed  bool
@@ -94,7 +94,7 @@ func (d *display) Step(name string) (end func(error)) {
 	if d.width == nil {
 		d.progress(name + " …" + inBrackets("likely "+roughly(s.likely), s.likely > 0))
 	}
-	d.redraw()
+	d.draw()
 	d.animate()
 	return func(err error) { d.end(s, err) }
 }
@@ -120,7 +120,7 @@ func (d *display) end(s *step, err error) {
 		left := d.left()
 		d.progress(s.name + " … done " + took + inBrackets("likely "+roughly(left)+" left", left > 0))
 	}
-	d.redraw()
+	d.draw()
 }
 
 // printFailure prints the end of a failed step with the tail of its output.
@@ -162,7 +162,7 @@ func (d *display) Note(format string, args ...any) {
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		d.print(d.stamp() + strings.TrimRight(line, "\n"))
 	}
-	d.redraw()
+	d.draw()
 }
 
 // Output returns a writer for what containers print during the step that began
@@ -196,6 +196,9 @@ func (w stepWriter) Write(p []byte) (int, error) {
 		p = p[i+1:]
 		d.flush(s)
 	}
+	if d.pending.Len() > 0 {
+		d.draw()
+	}
 	return n, nil
 }
 
@@ -206,7 +209,6 @@ func (d *display) flush(s *step) {
 	}
 	if d.verbose {
 		d.print("    " + clean(s.line))
-		d.redraw()
 	}
 	if len(s.tail) == tailLines {
 		s.tail = slices.Delete(s.tail, 0, 1)
@@ -228,7 +230,7 @@ func (w lineWriter) Write(p []byte) (int, error) {
 	for line := range bytes.Lines(p) {
 		d.print(d.stamp() + clean(line))
 	}
-	d.redraw()
+	d.draw()
 	return len(p), nil
 }
 
@@ -237,11 +239,12 @@ func (w lineWriter) Write(p []byte) (int, error) {
 func (d *display) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.erase()
 	if d.stop != nil && !d.closed {
 		close(d.stop)
 	}
 	d.closed = true
+	d.erase()
+	d.draw()
 }
 
 // progress prints a line that --quiet leaves out.

@@ -26,8 +26,10 @@ keyrings of the distros for base images that no registry gives, a place for
 store and cache, disk, memory, certificates, proxies and a clock that is right.
 Each line is ok, missing or optional, with the command that mends it.
 
-It changes nothing and asks no network. Exit status: 0 nothing is missing, 1
-something is. With --json: {"ok", "checks": [{"name", "status", "found", "fix"}]}.`,
+It changes nothing and asks no network but the engine's. Exit status: 0 nothing
+is missing, 1 something is.
+
+With --json: {"ok", "checks": [{"name", "status", "found", "fix"}]}.`,
 		Example: `  pybake doctor
   DOCKER_HOST=ssh://builder@build1.example.org pybake doctor`,
 		Args:              wantArgs(0, 0, ""),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -18,56 +17,59 @@ const (
 
 const spinner = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
-// print writes a line above the live lines. The caller has the mutex, and
-// calls redraw in the end.
+// print puts a line above the live lines. The caller has the mutex, and calls
+// draw in the end.
 func (d *display) print(line string) {
 	d.erase()
-	io.WriteString(d.out, line+"\n")
+	d.pending.WriteString(line + "\n")
 }
 
 // erase removes the live lines. The cursor is always on the last of them.
 func (d *display) erase() {
-	if d.drawn == 0 {
-		return
+	if d.drawn > 0 {
+		d.home()
+		d.pending.WriteString(eraseToEnd)
+		d.drawn = 0
 	}
-	io.WriteString(d.out, d.home()+eraseToEnd)
-	d.drawn = 0
 }
 
 // home brings the cursor to the beginning of the first live line.
-func (d *display) home() string {
+func (d *display) home() {
+	d.pending.WriteString("\r")
 	if d.drawn > 1 {
-		return "\r" + fmt.Sprintf(lineUp, d.drawn-1)
+		fmt.Fprintf(&d.pending, lineUp, d.drawn-1)
 	}
-	return "\r"
 }
 
-// redraw writes the live lines over the old ones in one write, so that nothing
-// flickers. The caller has the mutex.
-func (d *display) redraw() {
-	if d.width == nil || d.closed || d.quiet {
-		return
-	}
-	if len(d.running) == 0 {
+// draw writes what is pending, and the live lines over the old ones, in one
+// write so that nothing flickers.
+func (d *display) draw() {
+	switch {
+	case d.width == nil, d.closed, d.quiet:
+	case len(d.running) < d.drawn:
 		d.erase()
-		return
+		d.drawLive()
+	default:
+		d.drawLive()
 	}
-	width := max(d.width(), 20)
+	d.out.Write(d.pending.Bytes()) // nowhere to tell if it fails
+	d.pending.Reset()
+}
+
+func (d *display) drawLive() {
 	frames := []rune(spinner)
 	frame := string(frames[d.ticks%len(frames)])
-	var b strings.Builder
-	b.WriteString(d.home())
+	width := max(d.width(), 20)
+	if d.drawn > 0 {
+		d.home()
+	}
 	for i, s := range d.running {
 		if i > 0 {
-			b.WriteString("\n")
+			d.pending.WriteString("\n")
 		}
-		b.WriteString(truncate(frame+" "+d.status(s, i == 0), width-1) + eraseToLine)
-	}
-	if len(d.running) < d.drawn {
-		b.WriteString("\n" + eraseToEnd + fmt.Sprintf(lineUp, 1))
+		d.pending.WriteString(truncate(frame+" "+d.status(s, i == 0), width-1) + eraseToLine)
 	}
 	d.drawn = len(d.running)
-	io.WriteString(d.out, b.String())
 }
 
 // status is the text of a live line. The first carries what is left of all.
@@ -99,7 +101,7 @@ func (d *display) animate() {
 			}
 			d.mu.Lock()
 			d.ticks++
-			d.redraw()
+			d.draw()
 			d.mu.Unlock()
 		}
 	}()

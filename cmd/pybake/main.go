@@ -105,6 +105,9 @@ func (e signalError) Error() string {
 	return "ended by signal: " + e.signal.String()
 }
 
+// Is makes it look like any other end of a context.
+func (e signalError) Is(target error) bool { return target == context.Canceled }
+
 func (e signalError) status() int { return 128 + int(e.signal) }
 
 // run is the whole program: it returns the exit status.
