@@ -1,15 +1,13 @@
 package pep
 
-import (
-	"strings"
-)
+import "strings"
 
 // Marker is a marker expression of PEP 508: a comparison, or markers joined by
 // "and" or "or". Joins are flat: `a and b and c` is one Marker with three Args.
 type Marker struct {
 	Join       string // "and", "or", or "" for a comparison
 	Args       []Marker
-	Parens     bool // written in parentheses, which String keeps
+	Parens     bool // written in parentheses, which String keeps; it adds those needed
 	Comparison Comparison
 }
 
@@ -180,7 +178,7 @@ func (m Marker) String() string {
 	parts := make([]string, len(m.Args))
 	for i, arg := range m.Args {
 		parts[i] = arg.String()
-		if arg.Join != "" && (arg.Parens || m.Join == "and" || arg.Join == "or") {
+		if arg.Join != "" && (arg.Parens || m.Join == "and" && arg.Join == "or") {
 			parts[i] = "(" + parts[i] + ")"
 		}
 	}

@@ -267,17 +267,15 @@ func (s Specifier) less(v Version) bool {
 	return v.Compare(bound) < 0
 }
 
-// greater leaves out the local versions of the version named, and its
-// post-releases unless it is one: 1.0.post1 is after 1.0, but not >1.0.
+// greater leaves out the local versions and the post-releases of the version
+// named: 1.0.post1 is after 1.0, but not >1.0.
 func (s Specifier) greater(v Version) bool {
-	if v.withoutLocal().Compare(s.version) <= 0 {
+	v = v.withoutLocal()
+	if v.Compare(s.version) <= 0 {
 		return false
 	}
-	if s.version.post != "" || s.version.dev != "" {
-		return true
-	}
 	v.post, v.dev = "", ""
-	return v.withoutLocal().Compare(s.version) != 0
+	return v.Compare(s.version) != 0
 }
 
 // hasPrefix is whether v has the epoch and the first n release numbers of p,
