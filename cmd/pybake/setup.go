@@ -82,7 +82,11 @@ func (a *app) setup(ctx context.Context, dryRun bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	plan := planSetup(m)
+	return a.carryOut(ctx, m, planSetup(m), dryRun)
+}
+
+// carryOut does what is planned for a machine, or prints the commands.
+func (a *app) carryOut(ctx context.Context, m *machine, plan setupPlan, dryRun bool) error {
 	if plan.empty() {
 		a.display.Note("all is there; nothing to do")
 		return nil
