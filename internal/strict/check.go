@@ -17,6 +17,9 @@ type checker struct {
 var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 
 func (c *checker) check(n *node, t reflect.Type, key string) {
+	if len(c.errs) >= maxErrors {
+		return
+	}
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -67,7 +70,7 @@ func (c *checker) report(n *node, key, msg string) {
 }
 
 func (n *node) name() string {
-	return [...]string{"a table", "an array", "a string", "a boolean", "an integer", "a float", "a date or time"}[n.kind]
+	return [...]string{"a table", "an array", "a string", "a boolean", "an integer", "a number", "a date or time"}[n.kind]
 }
 
 func kindOf(t reflect.Type) nodeKind {

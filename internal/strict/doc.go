@@ -115,10 +115,13 @@ func (d *Doc) position(offset int) (line, col int) {
 func (d *Doc) parse() *Error {
 	var p unstable.Parser
 	p.Reset(d.data)
-	b := builder{doc: d, p: &p}
+	b := &builder{doc: d, p: &p}
 	table := d.root
 	for p.NextExpression() {
 		expr := p.Expression()
+		if err := b.count(expr); err != nil {
+			return err
+		}
 		var err *Error
 		switch expr.Kind {
 		case unstable.Table, unstable.ArrayTable:
@@ -141,12 +144,24 @@ func (d *Doc) parse() *Error {
 
 // builder makes nodes of the parser's expressions.
 type builder struct {
-	doc *Doc
-	p   *unstable.Parser
+	doc         *Doc
+	p           *unstable.Parser
+	keys, items int // so far
+}
+
+// count refuses more keys than a file of ours ever has: what looks for keys
+// given twice takes the square of their number.
+func (b *builder) count(expr *unstable.Node) *Error {
+	it := expr.Key()
+	if it.Next(); b.keys >= MaxKeys {
+		return b.doc.errorAt(int(it.Node().Raw.Offset), "", fmt.Sprintf("more than %d keys and tables", MaxKeys))
+	}
+	b.keys++
+	return nil
 }
 
 // table is the node of a [table] or [[table]] header.
-func (b builder) table(expr *unstable.Node) (*node, *Error) {
+func (b *builder) table(expr *unstable.Node) (*node, *Error) {
 	at := b.doc.root
 	depth := 0
 	for it := expr.Key(); it.Next(); {
@@ -178,7 +193,7 @@ func (b builder) table(expr *unstable.Node) (*node, *Error) {
 }
 
 // keyValue adds a possibly dotted key with its value to a table.
-func (b builder) keyValue(at *node, expr *unstable.Node, depth int) *Error {
+func (b *builder) keyValue(at *node, expr *unstable.Node, depth int) *Error {
 	for it := expr.Key(); it.Next(); depth++ {
 		part := it.Node()
 		if depth > MaxDepth {
@@ -201,7 +216,7 @@ func (b builder) keyValue(at *node, expr *unstable.Node, depth int) *Error {
 }
 
 // value fills in a node from the parser's value.
-func (b builder) value(n *node, v *unstable.Node, depth int) *Error {
+func (b *builder) value(n *node, v *unstable.Node, depth int) *Error {
 	n.value = b.offset(v, n.value)
 	if depth > MaxDepth {
 		return b.tooDeep(n.value)
@@ -209,6 +224,9 @@ func (b builder) value(n *node, v *unstable.Node, depth int) *Error {
 	switch v.Kind {
 	case unstable.InlineTable:
 		for it := v.Children(); it.Next(); {
+			if err := b.count(it.Node()); err != nil {
+				return err
+			}
 			if err := b.keyValue(n, it.Node(), depth+1); err != nil {
 				return err
 			}
@@ -216,6 +234,9 @@ func (b builder) value(n *node, v *unstable.Node, depth int) *Error {
 	case unstable.Array:
 		n.kind = arrayNode
 		for it := v.Children(); it.Next(); {
+			if b.items++; b.items > MaxItems {
+				return b.doc.errorAt(n.value, "", fmt.Sprintf("more than %d elements of arrays", MaxItems))
+			}
 			item := &node{key: n.value, value: n.value}
 			if err := b.value(item, it.Node(), depth+1); err != nil {
 				return err
@@ -238,14 +259,14 @@ func (b builder) value(n *node, v *unstable.Node, depth int) *Error {
 
 // offset is where a value starts; around says it for one whose start the
 // parser does not keep.
-func (b builder) offset(v *unstable.Node, around int) int {
+func (b *builder) offset(v *unstable.Node, around int) int {
 	if v.Raw.Length > 0 {
 		return int(v.Raw.Offset)
 	}
 	return around
 }
 
-func (b builder) tooDeep(offset int) *Error {
+func (b *builder) tooDeep(offset int) *Error {
 	return b.doc.errorAt(offset, "", fmt.Sprintf("nested more than %d deep", MaxDepth))
 }
 

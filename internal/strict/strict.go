@@ -6,7 +6,8 @@
 //	pybake.toml:4:11: sources: want an array of strings, found a string
 //
 // A file is UTF-8 without NUL or byte order mark, at most [MaxSize] bytes, and
-// nested at most [MaxDepth] deep. Within a file of valid syntax every unknown
+// has at most [MaxKeys] keys and [MaxItems] elements of arrays, nested at most
+// [MaxDepth] deep: so any file is read or refused within a second. Within a file of valid syntax every unknown
 // key and every value of the wrong type is reported; of syntax errors, and of
 // keys given twice, only the first, for what follows one means nothing.
 //
@@ -35,6 +36,12 @@ import (
 const (
 	MaxSize  = 4 << 20 // bytes of a file
 	MaxDepth = 32      // tables and arrays within each other
+	MaxKeys  = 10_000  // keys and table headers of a file
+	MaxItems = 100_000 // elements of its arrays
+
+	maxErrors = 1000 // problems after which no more are looked for
+	maxShown  = 100  // problems that the text of Errors shows
+	maxKey    = 200  // bytes of a key that the text of an Error shows
 )
 
 // Error is one problem of a file.
@@ -53,7 +60,9 @@ func (e *Error) Error() string {
 	if e.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Col)
 	}
-	if e.Key != "" {
+	if len(e.Key) > maxKey {
+		b.WriteString(": " + strings.ToValidUTF8(e.Key[:maxKey], "") + "…")
+	} else if e.Key != "" {
 		b.WriteString(": " + e.Key)
 	}
 	b.WriteString(": " + e.Msg)
@@ -66,13 +75,17 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Errors are the problems of a file in the order of its lines, one a line of
-// the text. It is never empty when it is returned as an error.
+// the text, which ends with a count where there are too many to read. It is
+// never empty when it is returned as an error.
 type Errors []*Error
 
 func (e Errors) Error() string {
-	lines := make([]string, len(e))
-	for i, err := range e {
-		lines[i] = err.Error()
+	var lines []string
+	for _, err := range e[:min(len(e), maxShown)] {
+		lines = append(lines, err.Error())
+	}
+	if more := len(e) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %d more problems", e[0].File, more))
 	}
 	return strings.Join(lines, "\n")
 }
