@@ -243,6 +243,17 @@ func (s *Store) Point(ctx context.Context, a *Artifact, name string) error {
 	return d.point(link)
 }
 
+// Path returns the stable name of an artifact as a path below the directory
+// given to Open: "baked/python/3.13.5-trixie-amd64". It leads there while no
+// other artifact has taken the name.
+func (s *Store) Path(a *Artifact) string {
+	link, err := stableName(a.Kind, a.Name)
+	if err != nil {
+		return a.Dir // a manifest without a proper name is never published
+	}
+	return filepath.Join(s.dir, link)
+}
+
 // Remove takes an artifact, damaged or not, out of the store, with the stable
 // names that point at it. It is gone at once; what it held is deleted after.
 func (s *Store) Remove(ctx context.Context, kind string, key Key) error {

@@ -21,6 +21,7 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/recipes"
 )
 
 // Builder runs plans. One Builder serves one plan.
@@ -44,6 +45,52 @@ type Builder struct {
 
 	mu    sync.Mutex
 	steps []artifacts.Step
+}
+
+// Ensure returns the artifact of a request: from the store if it is there, and
+// else built, after whatever is not pinned yet was resolved. Others who want
+// the same wait.
+func (b *Builder) Ensure(ctx context.Context, req Request, set *recipes.Set) (_ *artifacts.Artifact, built bool, err error) {
+	lock := strings.Join([]string{Kind, req.Distro, req.Arch}, "-")
+	release, err := b.Store.Lock(ctx, lock, func(holder string) { b.Report.Note("waiting for %s", holder) })
+	if err != nil {
+		return nil, false, err
+	}
+	defer release()
+	for range 4 { // resolve, a profile that was lost, build
+		plan, err := NewPlan(req, set, b.Lock)
+		if unpinned, ok := errors.AsType[*UnpinnedError](err); ok {
+			if err := b.Resolve(ctx, unpinned); err != nil {
+				return nil, false, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		a, err := b.Store.Find(Kind, plan.Key)
+		if err == nil {
+			return a, false, b.Store.Point(ctx, a, plan.Name)
+		}
+		if damaged, ok := errors.AsType[*artifacts.DamagedError](err); ok {
+			b.Report.Note("%v: building it again", damaged)
+		} else if !errors.Is(err, artifacts.ErrNotFound) {
+			return nil, false, err
+		}
+		a, err = b.Build(ctx, plan)
+		if !errors.Is(err, ErrProfileLost) {
+			return a, err == nil, err
+		}
+		b.Report.Note("%v: training another", err)
+		profile, err := b.Train(ctx, plan)
+		if err != nil {
+			return nil, false, err
+		}
+		if err := b.Pin(func(l *project.Lock) { l.SetProfile(profile) }); err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, fmt.Errorf("python %s: its pins do not come to rest", req.Version)
 }
 
 // Resolve finds and pins what e misses, each thing as soon as it is known.
@@ -110,6 +157,9 @@ func (b *Builder) pinnedSet(ctx context.Context, p *Plan,
 func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
 	started := time.Now()
 	t := p.Target()
+	if err := b.checkProfile(p); err != nil {
+		return nil, err
+	}
 	if _, err := b.Distros.Base(ctx, t, &p.base); err != nil {
 		return nil, err
 	}
@@ -189,9 +239,6 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 		if err != nil {
 			return nil, err
 		}
-		if err := p.checkProfile(profile); err != nil {
-			return nil, err
-		}
 		if err := j.putTar(ctx, filepath.Join(profile, profileFile)); err != nil {
 			return nil, fmt.Errorf("profile: %w", err)
 		}
@@ -221,7 +268,14 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 var ErrProfileLost = errors.New("the pinned profile is not in the store")
 
 // checkProfile holds the stored profile against the pin.
-func (p *Plan) checkProfile(dir string) error {
+func (b *Builder) checkProfile(p *Plan) error {
+	if p.Request.Fast {
+		return nil
+	}
+	dir, err := b.findFiles(KindProfile, p.profileInputs())
+	if err != nil {
+		return err
+	}
 	if dir == "" {
 		return fmt.Errorf("%s: %w", p.Name, ErrProfileLost)
 	}
@@ -230,7 +284,7 @@ func (p *Plan) checkProfile(dir string) error {
 		return err
 	}
 	if found != p.profile.Digest {
-		return fmt.Errorf("%s: profile: expected %s, found %s: %w", p.Name, p.profile.Digest, found, ErrProfileLost)
+		return fmt.Errorf("%s: profile: pinned %s, found %s: %w", p.Name, p.profile.Digest, found, ErrProfileLost)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type job struct {
 	*engine.Container
 	b    *Builder
 	plan *Plan
-	log  io.Writer
+	log  io.Writer // the file; what the user sees is added step by step
 	env  []string
 }
 
@@ -51,7 +51,7 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	if err != nil {
 		return nil, err
 	}
-	j := &job{Container: c, b: b, plan: p, log: io.MultiWriter(log, b.Report.Output())}
+	j := &job{Container: c, b: b, plan: p, log: log}
 	defer func() {
 		if err != nil {
 			c.Remove(ctx)
@@ -162,8 +162,9 @@ func (j *job) output(ctx context.Context, argv ...string) (string, error) {
 func (j *job) step(ctx context.Context, name string) error {
 	return j.b.timed(name, func() error {
 		fmt.Fprintf(j.log, "\n==> %s\n", name)
+		out := io.MultiWriter(j.log, j.b.Report.Output())
 		err := j.Exec(ctx, engine.Command{
-			Argv: []string{"sh", path.Join(jobDir, "job.sh"), name}, Env: j.env, Dir: jobSrc, Stdout: j.log, Stderr: j.log,
+			Argv: []string{"sh", path.Join(jobDir, "job.sh"), name}, Env: j.env, Dir: jobSrc, Stdout: out, Stderr: out,
 		})
 		if err != nil {
 			return fmt.Errorf("%s: step %s: %w", j.plan.Name, name, err)

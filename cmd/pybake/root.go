@@ -44,7 +44,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.`,
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{"bake", "Bake:", nil},
+		{"bake", "Bake:", []*cobra.Command{a.pythonCommand()}},
 		{"look", "Look:", []*cobra.Command{a.listCommand(), a.showCommand(), a.distrosCommand()}},
 		{"setup", "Set up and clean up:", []*cobra.Command{
 			a.doctorCommand(), a.setupCommand(), a.cleanCommand(), a.completionCommand(), a.versionCommand(),
