@@ -1,6 +1,7 @@
 package pep
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +111,13 @@ func TestPin(t *testing.T) {
 		if v.String() != want || ok != (want != "") {
 			t.Errorf("%q: %s, %v", text, v, ok)
 		}
+	}
+}
+
+func TestRelease(t *testing.T) {
+	got := mustVersion(t, "1!3.013.20240131235959999999999rc1").Release()
+	if want := []int{3, 13, math.MaxInt}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -2,7 +2,9 @@ package pep
 
 import (
 	"cmp"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -154,6 +156,19 @@ func (v Version) Public() string { return v.withoutLocal().String() }
 // Base is the epoch and the release alone: "1!2.0" for 1!2.0rc1.
 func (v Version) Base() string {
 	return Version{epoch: v.epoch, release: v.release}.String()
+}
+
+// Release is the numbers of the release, {3, 13, 5}; math.MaxInt for one that is
+// larger.
+func (v Version) Release() []int {
+	out := make([]int, len(v.release))
+	for i, n := range v.release {
+		var err error
+		if out[i], err = strconv.Atoi(string(n)); err != nil {
+			out[i] = math.MaxInt
+		}
+	}
+	return out
 }
 
 // Local is the local part, "ubuntu.1", or "".

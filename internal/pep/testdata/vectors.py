@@ -19,6 +19,7 @@ import itertools
 import json
 import pathlib
 import random
+import re
 import sys
 
 import packaging
@@ -198,12 +199,19 @@ class Strings(random.Random):
 
 
 def harvest(sdist):
+    """The strings of the tests, without prose and without addresses of real hosts."""
     found = set()
-    for file in sorted(pathlib.Path(sdist, "tests").glob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) <= 120:
+    for name in ["version", "specifiers", "requirements", "markers", "tags", "utils"]:
+        for node in ast.walk(ast.parse(pathlib.Path(sdist, "tests", "test_%s.py" % name).read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.add(node.value)
-    return sorted(s for s in found if encodable(s))
+    prose = re.compile(r"[A-Za-z]{2,}('s)? [A-Za-z]{2,} [A-Za-z]{2,}( |$)")
+    operator = re.compile(r"[=<>~@;]| in ")
+    return sorted(
+        s for s in found
+        if encodable(s) and len(s) <= 120 and (not prose.search(s) or operator.search(s))
+        and not ("``" in s or "packaging." in s or s.count(" ") > 3 and s.endswith("."))
+        and ("://" not in s or "example" in s))
 
 
 def encodable(s):
