@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -137,6 +139,41 @@ func TestConnectNegotiates(t *testing.T) {
 	}
 }
 
+func TestConnectTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(fake{})
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of every refused handshake
+	server.StartTLS()
+	defer server.Close()
+	trusted := t.TempDir()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(trusted, "ca.pem"), ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := "tcp://" + server.Listener.Addr().String()
+	tests := []struct {
+		name string
+		a    Address
+		ok   bool
+	}{
+		{"trusted", Address{Host: host, TLSVerify: true, CertPath: trusted}, true},
+		{"not trusted", Address{Host: host, TLSVerify: true, CertPath: t.TempDir()}, false},
+		{"not verified", Address{Host: host, CertPath: t.TempDir()}, true},
+		{"no TLS", Address{Host: host}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e, err := Connect(t.Context(), test.a, t.TempDir())
+			if err == nil {
+				e.session.file.Close()
+				e.api.Close()
+			}
+			if (err == nil) != test.ok {
+				t.Errorf("got %v, want success %v", err, test.ok)
+			}
+		})
+	}
+}
+
 // A frozen engine must not keep anybody who wants to leave.
 func TestConnectCancelled(t *testing.T) {
 	frozen := make(chan struct{})
@@ -154,6 +191,7 @@ func TestConnectCancelled(t *testing.T) {
 // breaks off.
 func hijack(write func(io.Writer)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // else the client may fail while it still writes
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			panic(err)
@@ -166,6 +204,7 @@ func hijack(write func(io.Writer)) http.HandlerFunc {
 
 // drop closes the connection without an answer.
 func drop(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body)
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err == nil {
 		conn.Close()
