@@ -76,14 +76,15 @@ func loadDir[T any](project fs.FS, dir string, empty func(name string) T, proble
 			if !known {
 				value = empty(name)
 			}
+			found := len(*errs)
 			doc, err := decode(source, file, &value)
-			if err == nil {
-				err = problems(value, name, doc).Err()
-			}
 			if err != nil {
 				add(errs, file, err)
-				continue
 			}
+			if doc != nil && doc.Decoded() {
+				*errs = append(*errs, problems(value, name, doc)...)
+			}
+			strict.Sort((*errs)[found:])
 			values[name] = value
 		}
 	}

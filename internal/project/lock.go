@@ -98,11 +98,7 @@ func ReadLock(path string) (*Lock, error) {
 		}
 	}
 	l := &Lock{}
-	doc, err := strict.Decode(path, data, l)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.problems(doc).Err(); err != nil {
+	if _, err := decode(path, data, l, l.problems); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -230,7 +226,6 @@ func (l *Lock) problems(doc *strict.Doc) strict.Errors {
 		c.unique("profile", key, p)
 		c.digest(key, p.Digest)
 	}
-	strict.Sort(c.errs)
 	return c.errs
 }
 

@@ -87,10 +87,7 @@ func Load(root string) (*Project, error) {
 		return nil, err
 	}
 	p := &Project{}
-	if p.doc, err = strict.Decode(file, data, p); err != nil {
-		return nil, err
-	}
-	if err := p.problems().Err(); err != nil {
+	if p.doc, err = decode(file, data, p, p.problems); err != nil {
 		return nil, err
 	}
 	if p.Root, err = filepath.Abs(root); err != nil {
@@ -146,13 +143,13 @@ var (
 )
 
 // problems are what is wrong with the values, beyond their types.
-func (p *Project) problems() strict.Errors {
+func (p *Project) problems(doc *strict.Doc) strict.Errors {
 	var errs strict.Errors
 	report := func(key, format string, args ...any) {
-		errs = append(errs, p.doc.Errorf(key, format, args...))
+		errs = append(errs, doc.Errorf(key, format, args...))
 	}
 	for key, value := range map[string]string{"python": p.Python, "distro": p.Distro, "store": p.Store} {
-		if value == "" && p.doc.Has(key) {
+		if value == "" && doc.Has(key) {
 			report(key, "empty")
 		}
 	}
@@ -176,7 +173,6 @@ func (p *Project) problems() strict.Errors {
 			report(key+".image", `%q: want an image reference such as "corp/base:1"`, distro.Image)
 		}
 	}
-	strict.Sort(errs)
 	return errs
 }
 
@@ -210,6 +206,20 @@ func checkURL(address string) error {
 		return fmt.Errorf("%q: want an http or https address", address)
 	}
 	return nil
+}
+
+// decode decodes a file and adds what problems finds in its values.
+func decode(file string, data []byte, into any, problems func(*strict.Doc) strict.Errors) (*strict.Doc, error) {
+	var errs strict.Errors
+	doc, err := strict.Decode(file, data, into)
+	if err != nil && !errors.As(err, &errs) {
+		return nil, err
+	}
+	if doc.Decoded() {
+		errs = append(errs, problems(doc)...)
+	}
+	strict.Sort(errs)
+	return doc, errs.Err()
 }
 
 // readFile reads no more of a file than strict reads.

@@ -10,8 +10,9 @@ import (
 
 // checker holds a document against the type it is to be decoded into.
 type checker struct {
-	doc  *Doc
-	errs Errors
+	doc     *Doc
+	errs    Errors
+	unknown int // of errs, those about unknown keys
 }
 
 var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
@@ -43,6 +44,7 @@ func (c *checker) check(n *node, t reflect.Type, key string) {
 			err := c.doc.errorAt(child.key, join(key, name), "unknown key")
 			err.Near = first(Near(name, sortedKeys(fields)))
 			c.errs = append(c.errs, err)
+			c.unknown++
 		}
 	case reflect.Map:
 		for _, name := range n.keys {

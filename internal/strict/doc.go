@@ -16,6 +16,8 @@ type Doc struct {
 	data []byte
 	root *node
 	ends []int // offsets of the newlines, once one was asked for
+
+	decoded bool
 }
 
 // node is a value of the file, or a table, which may stand in several places.
@@ -53,6 +55,10 @@ func (d *Doc) Errorf(key, format string, args ...any) *Error {
 	}
 	return e
 }
+
+// Decoded reports whether the values were decoded: there was no problem, or
+// none but unknown keys.
+func (d *Doc) Decoded() bool { return d.decoded }
 
 // Has reports whether the file itself gives the key.
 func (d *Doc) Has(key string) bool {

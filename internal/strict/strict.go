@@ -116,7 +116,9 @@ func Sort(errs Errors) {
 // Decode decodes the TOML in data over the struct that into points to, whose
 // fields are named by `toml:"name"` tags. A type that implements
 // encoding.TextUnmarshaler is decoded from a string. file is only named in
-// errors, which are always [Errors]; into is then left as it was.
+// errors, which are always [Errors]. If they are about unknown keys only, into
+// has the rest of the values, and the document says that it is Decoded, so that
+// the caller can look for more problems; else into is left as it was.
 //
 // The document that is returned places the problems that the caller finds in
 // the values. It is there even beside an error, and then knows the keys up to
@@ -138,14 +140,15 @@ func Decode(file string, data []byte, into any) (*Doc, error) {
 	if err := doc.duplicates(); err != nil {
 		c.errs = append(c.errs, err)
 	}
-	if len(c.errs) > 0 {
-		Sort(c.errs)
-		return doc, c.errs
+	if len(c.errs) == c.unknown {
+		if err := toml.Unmarshal(data, into); err != nil {
+			c.errs = append(c.errs, doc.tomlError(err))
+		} else {
+			doc.decoded = true
+		}
 	}
-	if err := toml.Unmarshal(data, into); err != nil {
-		return doc, Errors{doc.tomlError(err)}
-	}
-	return doc, nil
+	Sort(c.errs)
+	return doc, c.errs.Err()
 }
 
 // checkText refuses what no text file of ours holds.

@@ -63,11 +63,11 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			var c config
-			_, err = Decode("x.toml", data, &c)
+			doc, err := Decode("x.toml", data, &c)
 			got := "ok\n"
 			if err != nil {
 				got = err.Error() + "\n"
-				if diff := cmp.Diff(config{}, c); diff != "" {
+				if diff := cmp.Diff(config{}, c); diff != "" && !doc.Decoded() {
 					t.Errorf("the target of a refused file changed:\n%s", diff)
 				}
 			}
@@ -148,6 +148,24 @@ tags = ["t"]
 	for key, want := range map[string]bool{"sub.mirror": true, "sub.image": false, "item[1]": true, "item[2]": false, `subs."3.13"`: true, "subs.3.13": false} {
 		if got := doc.Has(key); got != want {
 			t.Errorf("Has(%s) = %v", key, got)
+		}
+	}
+}
+
+func TestDecoded(t *testing.T) {
+	for text, want := range map[string]bool{
+		"name = 'n'":              true,
+		"name = 'n'\nnmae = 'x'":  true,
+		"name = 'n'\ncount = 'x'": false,
+		"name = 'n'\nname = 'x'":  false,
+		"name = 'n'\nsmall = 300": false,
+		"name = 'n'\nname":        false,
+		"name = 'n'\n[x]\n[x]\n":  false,
+	} {
+		var c config
+		doc, err := Decode("x.toml", []byte(text), &c)
+		if doc.Decoded() != want || want && c.Name != "n" {
+			t.Errorf("%q: decoded %v, name %q, %v", text, doc.Decoded(), c.Name, err)
 		}
 	}
 }
