@@ -171,7 +171,7 @@ func optionalFinding(name, found, otherwise, fix string) finding {
 }
 
 func (a *app) caFinding(m *machine) finding {
-	f := optionalFinding("certificates", m.caBundle, "", "apt-get install ca-certificates")
+	f := optionalFinding("certificates", m.caBundle, "", m.mend())
 	if m.caErr != nil {
 		f.Found = m.caErr.Error()
 		if a.sys.getenv("SSL_CERT_FILE") != "" {

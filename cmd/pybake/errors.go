@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/pybake/pybake/artifacts"
@@ -45,7 +46,7 @@ func report(w io.Writer, err error) int {
 		return said.status
 	}
 	status, hint := explain(err)
-	fmt.Fprintf(w, "pybake: %v\n", err)
+	fmt.Fprintf(w, "pybake: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	if hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)
 	}

@@ -18,8 +18,15 @@ func (a *app) rootCommand() *cobra.Command {
 		Long: `Pybake compiles exactly the CPython you name in a throwaway container and
 gives you Debian packages of it that were proved in a clean one.
 
-Results go to standard output, everything else to standard error.
-Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.`,
+Results go to standard output, everything else to standard error: a live display
+on a terminal, plain lines elsewhere or if NO_COLOR or CI is set.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.
+
+Environment: PYBAKE_STORE and PYBAKE_CACHE, the directories of artifacts and of
+downloads (default: ./baked, ~/.cache/pybake); DOCKER_HOST and what else tells
+the docker command where the engine is; http_proxy, https_proxy and no_proxy;
+SSL_CERT_FILE, the certificates that containers with a network get.`,
 		Example: `  pybake doctor
   pybake python 3.13.5 --distro trixie
   pybake list`,
@@ -27,7 +34,10 @@ Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.start() },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			a.commandLine = strings.Join(append([]string{cmd.CommandPath()}, args...), " ")
+			return a.start()
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				return a.version()
@@ -36,7 +46,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.`,
 		},
 	}
 	root.Flags().BoolVar(&version, "version", false, "print the version")
-	a.addGlobalFlags(root.PersistentFlags())
+	a.addGlobalFlags(root)
 	root.SetOut(a.sys.stdout)
 	root.SetErr(a.sys.stderr)
 	root.SetFlagErrorFunc(a.flagError)
@@ -60,14 +70,19 @@ Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.`,
 	return root
 }
 
-func (a *app) addGlobalFlags(flags *pflag.FlagSet) {
-	flags.SortFlags = false
+func (a *app) addGlobalFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
 	flags.StringVar(&a.flags.store, "store", "", "the `directory` of artifacts (default: PYBAKE_STORE, else pybake.toml's, else ./baked)")
 	flags.StringVarP(&a.flags.project, "project", "C", "", "the `directory` of pybake.toml, pybake.lock and recipes/ (default: the working directory)")
 	flags.BoolVar(&a.flags.json, "json", false, "print results as JSON")
 	flags.BoolVar(&a.flags.offline, "offline", false, "use only what is already on this machine")
 	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show what containers print, as it comes")
 	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "show nothing but errors")
+	for _, name := range []string{"store", "project"} {
+		root.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		})
+	}
 }
 
 // start acts on the global flags, before any verb.

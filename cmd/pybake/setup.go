@@ -213,7 +213,11 @@ func (a *app) install(ctx context.Context, plan setupPlan, packages []string, up
 	if len(packages) == 0 {
 		return nil
 	}
-	err := a.command(ctx, slices.Concat(aptInstall, packages))
+	install := aptInstall
+	if a.flags.offline {
+		install = append(slices.Clone(install), "--no-download")
+	}
+	err := a.command(ctx, slices.Concat(install, packages))
 	if err == nil || update || a.flags.offline || ctx.Err() != nil {
 		return err
 	}
@@ -245,7 +249,7 @@ func (a *app) command(ctx context.Context, argv []string) (err error) {
 	output := a.display.Output()
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = grace
+	cmd.WaitDelay = grace - time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
