@@ -37,6 +37,19 @@ const lockHeader = "# Made by pybake: the pins of everything that floats. Commit
 //	  'apt 3.0.3 amd64',
 //	]
 //
+//	[[builder]]
+//	distro = 'trixie'
+//	arch = 'amd64'
+//	for = 'python 3.13'
+//	request = [
+//	  'gcc',
+//	]
+//	packages = [
+//	  'gcc-14 14.2.0-19 amd64 sha256:5f1c…',
+//	]
+//
+// and [[runtime]] like [[builder]], and [[profile]].
+//
 // The architecture is Debian's name of it; a digest is "sha256:" and 64
 // lower-case hex digits. There is at most one pin of a kind for what its
 // lookup takes. Nobody but pybake writes the file, with [Update].
@@ -177,8 +190,11 @@ func (l *Lock) Bytes() ([]byte, error) {
 	if err := toml.NewEncoder(&b).SetArraysMultiline(true).Encode(sorted); err != nil {
 		return nil, fmt.Errorf("encode %s: %w", LockFile, err)
 	}
-	return b.Bytes(), nil
+	// A comma after the last element too: a new one is then one line of a diff.
+	return lastElement.ReplaceAll(b.Bytes(), []byte("$1,")), nil
 }
+
+var lastElement = regexp.MustCompile(`(?m)^(  '[^'\n]*')$`)
 
 func sortPins[P pin](pins []P) []P {
 	return slices.SortedStableFunc(slices.Values(pins), func(a, b P) int { return slices.Compare(a.id(), b.id()) })
