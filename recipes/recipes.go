@@ -66,12 +66,16 @@ func loadDir[T any](project fs.FS, dir string, empty func(name string) T, proble
 		if source == nil {
 			continue
 		}
-		files, err := fs.Glob(source, dir+"/*.toml")
-		if err != nil {
-			*errs = append(*errs, &strict.Error{File: dir, Msg: err.Error(), Err: err})
+		entries, err := fs.ReadDir(source, dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			add(errs, dir, err)
 		}
-		for _, file := range files {
-			name := strings.TrimSuffix(path.Base(file), ".toml")
+		for _, entry := range entries {
+			name, isTOML := strings.CutSuffix(entry.Name(), ".toml")
+			if !isTOML {
+				continue
+			}
+			file := path.Join(dir, entry.Name())
 			value, known := values[name]
 			if !known {
 				value = empty(name)
@@ -225,7 +229,7 @@ func (s *Set) Supported(series, codename string) error {
 	if _, err := s.Distro(codename); err != nil {
 		return err
 	}
-	if reason, ok := r.Unsupported[codename]; ok {
+	if reason := r.Unsupported[codename]; reason != "" {
 		return &UnsupportedError{Series: series, Distro: codename, Reason: reason}
 	}
 	return nil

@@ -89,7 +89,7 @@ func TestProject(t *testing.T) {
 	s, err := load(t, map[string]string{
 		"distros/trixie.toml": "glibc = \"2.99\"\n[base]\nimage = \"corp/base:1\"\n[builder]\npackages = [\"only-this\"]\n",
 		"distros/sid.toml":    sid,
-		"python/3.13.toml":    "cflags = [\"-g1\"]\n[import-skip]\nmine = \"broken here\"\n[unsupported]\nbullseye = \"we say so\"\n",
+		"python/3.13.toml":    "cflags = [\"-g1\"]\n[import-skip]\nmine = \"broken here\"\n[unsupported]\nbullseye = \"we say so\"\njammy = \"\"\n",
 		"releases.csv":        "# ours\nversion,sha256_tar_xz,sha256_tgz\n\n3.13.99," + hash + ",\n3.13.5," + release(t, plain, "3.13.5").XZ + ",\r\n",
 		"wheels/later.toml":   "not = read",
 	})
@@ -120,6 +120,9 @@ func TestProject(t *testing.T) {
 	var unsupported *UnsupportedError
 	if err := s.Supported("3.13", "bullseye"); !errors.As(err, &unsupported) || unsupported.Reason != "we say so" {
 		t.Errorf("3.13 on bullseye: %v", err)
+	}
+	if err := s.Supported("3.13", "jammy"); err != nil {
+		t.Errorf("3.13 on jammy: %v", err)
 	}
 	if diff := cmp.Diff(distro(t, embeddedSet(t), "trixie"), distro(t, plain, "trixie")); diff != "" {
 		t.Errorf("a project changed the embedded recipes: %s", diff)
@@ -195,6 +198,18 @@ func golden(t *testing.T, name, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s: %s", name, diff)
+	}
+}
+
+// TestUnreadable refuses to go on without recipes that are there.
+func TestUnreadable(t *testing.T) {
+	for _, files := range []map[string]string{{"distros": ""}, {"python/3.13.toml/x": ""}, {"releases.csv/x": ""}} {
+		if _, err := load(t, files); err == nil {
+			t.Errorf("%v: accepted", files)
+		}
+	}
+	if _, err := Load(os.DirFS(filepath.Join(t.TempDir(), "none"))); err != nil {
+		t.Errorf("no directory: %v", err)
 	}
 }
 

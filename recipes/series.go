@@ -34,8 +34,11 @@ type Series struct {
 	// {"antigravity": "opens a browser"}.
 	ImportSkip map[string]string `toml:"import-skip" json:"importSkip,omitempty"`
 
-	Minutes     Minutes           `toml:"minutes" json:"-"`
-	Unsupported map[string]string `toml:"unsupported" json:"-"` // by codename of a distro, the reason
+	Minutes Minutes `toml:"minutes" json:"-"`
+
+	// Unsupported are the distros on which the series is known not to build or
+	// not to work, by codename, and why. An empty reason lets a project try.
+	Unsupported map[string]string `toml:"unsupported" json:"-"`
 }
 
 // Minutes are typical build times on 2 cores, for the progress display until
@@ -97,9 +100,6 @@ func (s Series) problems(name string, doc *strict.Doc) strict.Errors {
 			p.add(key, "want the name of a module")
 		}
 		p.required(key, s.ImportSkip[module])
-	}
-	for _, codename := range slices.Sorted(maps.Keys(s.Unsupported)) {
-		p.required("unsupported."+codename, s.Unsupported[codename])
 	}
 	if s.Minutes.Full <= 0 || s.Minutes.Train <= 0 || s.Minutes.Fast <= 0 {
 		p.add("minutes", "want full, train and fast, each at least 1")
