@@ -26,6 +26,7 @@ type app struct {
 	display     *display
 	log         *slog.Logger
 	flags       globalFlags
+	args        []string         // of the command line, without the program
 	commandLine string           // "pybake python 3.13.5", for those who wait for its locks
 	loaded      *project.Project // nil: not read yet
 

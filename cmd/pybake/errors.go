@@ -40,12 +40,12 @@ type reported struct{ status int }
 
 func (e reported) Error() string { return fmt.Sprintf("exit status %d", e.status) }
 
-// report prints an error and returns the exit status for it.
-func report(w io.Writer, err error) int {
+// report prints what became of a command line and returns the exit status.
+func report(w io.Writer, args []string, err error) int {
 	if said, ok := errors.AsType[reported](err); ok {
 		return said.status
 	}
-	status, hint := explain(err)
+	status, hint := explain(err, args)
 	fmt.Fprintf(w, "pybake: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	if hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)
@@ -53,35 +53,69 @@ func report(w io.Writer, err error) int {
 	return status
 }
 
-// explain returns the exit status for an error, and a command that would work
-// if one is known: 2 if the user must change something about what was asked,
-// 1 for whatever failed.
-func explain(err error) (status int, hint string) {
+// explain returns the exit status for the error of a command line, and a
+// command that would work if one is known: 2 if the user must change something
+// about what was asked, 1 for whatever failed.
+func explain(err error, args []string) (status int, hint string) {
 	if known, ok := errors.AsType[*advised](err); ok {
 		return known.status, known.hint
 	}
-	for _, explain := range []func(error) (int, string){explainInput, explainEngine, explainFiles} {
-		if status, hint := explain(err); status != 0 {
-			return status, hint
-		}
+	if status, hint := explainInput(err, args); status != 0 {
+		return status, hint
+	}
+	if status, hint := explainEngine(err); status != 0 {
+		return status, hint
+	}
+	if status, hint := explainFiles(err); status != 0 {
+		return status, hint
 	}
 	return statusFailed, ""
 }
 
+// corrected is a command line with one word replaced, as one would type it; or
+// otherwise if the word is not there.
+func corrected(args []string, wrong, right, otherwise string) string {
+	line, found := "pybake", false
+	for _, arg := range args {
+		flag, value, isFlag := strings.Cut(arg, "=")
+		switch {
+		case found:
+		case arg == wrong:
+			arg, found = right, true
+		case isFlag && flag == wrong:
+			arg, found = right+"="+value, true
+		case isFlag && value == wrong:
+			arg, found = flag+"="+right, true
+		}
+		if strings.Trim(arg, safe) != "" {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		line += " " + arg
+	}
+	if !found {
+		return otherwise
+	}
+	return line
+}
+
+// safe are the characters that mean nothing to a shell.
+const safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-"
+
 // explainInput knows the errors of what users write. The status 0 means that
 // it does not know this one.
-func explainInput(err error) (status int, hint string) {
+func explainInput(err error, args []string) (status int, hint string) {
 	if inexact, ok := errors.AsType[*recipes.NotExactError](err); ok && inexact.Newest != "" {
-		return statusUsage, "pybake python " + inexact.Newest
+		return statusUsage, corrected(args, inexact.Version, inexact.Newest, "pybake python "+inexact.Newest)
 	}
 	if unknown, ok := errors.AsType[*recipes.UnknownError](err); ok {
-		switch {
-		case unknown.Kind != "release":
-			return statusUsage, "pybake distros"
-		case len(unknown.Near) > 0:
-			return statusUsage, "pybake python " + unknown.Near[0] + "; or add it: --sha256 HASH, or a line in recipes/releases.csv"
+		hint := "pybake distros"
+		if len(unknown.Near) > 0 {
+			hint = corrected(args, unknown.Name, unknown.Near[0], hint)
 		}
-		return statusUsage, "pybake distros"
+		if unknown.Kind == "release" {
+			hint += "; or add it: --sha256 HASH, or a line in recipes/releases.csv"
+		}
+		return statusUsage, hint
 	}
 	switch {
 	case errors.As(err, new(*recipes.UnsupportedError)):

@@ -115,6 +115,7 @@ func run(args []string, sys *system) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	a := newApp(sys)
+	a.args = args
 	defer a.display.Close()
 	go a.watchSignals(ctx, cancel)
 
@@ -130,7 +131,7 @@ func run(args []string, sys *system) int {
 		fmt.Fprintf(sys.stderr, "pybake: %v\n", ended)
 		return ended.status()
 	}
-	return report(sys.stderr, err)
+	return report(sys.stderr, args, err)
 }
 
 // watchSignals cancels the run at the first signal and ends it at the second,

@@ -106,7 +106,7 @@ func (a *app) noSuchVerb(root *cobra.Command, args []string) error {
 	}
 	hint := "pybake --help"
 	if near := strict.Near(args[0], known); len(near) > 0 {
-		hint = strings.Join(append([]string{"pybake", near[0]}, args[1:]...), " ")
+		hint = corrected(a.args, args[0], near[0], hint)
 	}
 	return usagef(hint, "%s is no pybake command", args[0])
 }
@@ -115,8 +115,9 @@ func (a *app) noSuchVerb(root *cobra.Command, args []string) error {
 func (a *app) flagError(cmd *cobra.Command, err error) error {
 	hint := cmd.CommandPath() + " --help"
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		if near := nearestFlag(cmd, unknown.GetSpecifiedName()); near != "" {
-			hint = cmd.CommandPath() + " --" + near
+		name := unknown.GetSpecifiedName()
+		if near := nearestFlag(cmd, name); near != "" {
+			hint = corrected(a.args, "--"+name, "--"+near, hint)
 		}
 	}
 	return &advised{err, statusUsage, hint}

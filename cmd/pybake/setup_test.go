@@ -169,7 +169,7 @@ func TestSetupSays(t *testing.T) {
 			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.HasPrefix(err.Error(), test.err)) {
 				t.Errorf("error %v, want %q", err, test.err)
 			}
-			if status, hint := explain(err); err != nil && (hint != test.hint || status != statusFailed) {
+			if status, hint := explain(err, nil); err != nil && (hint != test.hint || status != statusFailed) {
 				t.Errorf("status %d, hint %q, want %q", status, hint, test.hint)
 			}
 			if diff := cmp.Diff(test.stdout, sys.stdout.(*bytes.Buffer).String()); diff != "" {
