@@ -5,22 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/pybake/pybake/artifacts"
-	"github.com/pybake/pybake/internal/engine"
 )
-
-// imageLabel is on every image that pybake makes.
-const imageLabel = "org.pybake.image"
 
 // cleanFlags are the flags of clean.
 type cleanFlags struct {
@@ -41,7 +29,7 @@ func (a *app) cleanCommand() *cobra.Command {
 and asking:
 
   - containers and volumes of runs that were killed
-  - drafts in the store of runs that were killed
+  - drafts in the store of runs that were killed, and logs older than a week
   - base and builder images of which there is a newer one
   - artifacts beyond the newest 3 of each name
 
@@ -63,15 +51,6 @@ in bytes is -1 if it is not known.`,
 	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "say what would be removed and remove nothing")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	return cmd
-}
-
-// garbage is one thing that clean removes.
-type garbage struct {
-	Kind string `json:"kind"` // "container", "volume", "image", "draft", "artifact" or "cache"
-	Name string `json:"name"`
-	Size int64  `json:"size"` // bytes; -1: not known
-
-	remove func(context.Context) error
 }
 
 func (a *app) clean(ctx context.Context, f cleanFlags) (err error) {
@@ -186,155 +165,4 @@ func (a *app) ask(ctx context.Context, all []garbage) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// engineGarbage finds containers and volumes of dead sessions, and images.
-func (a *app) engineGarbage(ctx context.Context, e *engine.Engine, f cleanFlags) ([]garbage, error) {
-	left, err := e.Leftovers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []garbage
-	foreign := 0
-	for _, l := range left {
-		if l.Owner == engine.OwnerForeign && !f.foreign {
-			foreign++
-		}
-		if l.Owner == engine.OwnerDead || l.Owner == engine.OwnerForeign && f.foreign {
-			all = append(all, garbage{l.Kind, l.Name, l.Size, func(ctx context.Context) error { return e.RemoveLeftover(ctx, l) }})
-		}
-	}
-	if foreign > 0 {
-		a.display.Note("%s of other users or machines kept; --foreign removes them", countText(foreign, "container or volume"))
-	}
-	images, err := e.Images(ctx, imageLabel)
-	if err != nil {
-		return nil, err
-	}
-	for _, img := range images {
-		if !f.images && newest(img, images) {
-			continue
-		}
-		refs := img.Tags
-		if len(refs) == 0 {
-			refs = []string{img.ID}
-		}
-		all = append(all, garbage{"image", strings.Join(refs, " "), img.Size, func(ctx context.Context) error {
-			for _, ref := range refs {
-				if err := e.RemoveImage(ctx, ref); err != nil {
-					return err
-				}
-			}
-			return nil
-		}})
-	}
-	return all, nil
-}
-
-// newest says whether an image is the newest for one of its tags.
-func newest(img engine.Image, images []engine.Image) bool {
-	for _, tag := range img.Tags {
-		if !slices.ContainsFunc(images, func(other engine.Image) bool {
-			return other.Created.After(img.Created) && slices.ContainsFunc(other.Tags, func(t string) bool { return purpose(t) == purpose(tag) })
-		}) {
-			return true
-		}
-	}
-	return false
-}
-
-// purpose is what the versions of an image have in common:
-// "pybake/builder:trixie-amd64" of "pybake/builder:trixie-amd64-77ab12cd90ef".
-func purpose(tag string) string {
-	return tag[:max(0, strings.LastIndex(tag, "-"))]
-}
-
-// storeGarbage finds dead drafts and old artifacts.
-func (a *app) storeGarbage(keep int) ([]garbage, error) {
-	store, err := a.store()
-	if err != nil {
-		return nil, err
-	}
-	var all []garbage
-	drafts, err := filepath.Glob(filepath.Join(store.Dir(), "tmp", "draft-*"))
-	if err != nil {
-		return nil, err
-	}
-	for _, draft := range drafts {
-		if !abandoned(draft) {
-			continue
-		}
-		size, err := sizeOf(draft)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, garbage{"draft", draft, size, func(context.Context) error {
-			_, err := store.Sweep() // of all at once
-			return err
-		}})
-	}
-	found, _ := store.List()
-	for _, it := range old(found, keep) {
-		if current, err := store.Lookup(it.Name); err == nil && current.Key == it.Key {
-			continue // the stable name points at it
-		}
-		all = append(all, garbage{"artifact", it.Name + " " + it.Key.Short() + " of " + it.Finished.Format(time.DateOnly), it.Size(),
-			func(ctx context.Context) error { return store.Remove(ctx, it.Kind, it.Key) }})
-	}
-	return all, nil
-}
-
-// abandoned says whether nobody holds the lock of a draft any more.
-func abandoned(draft string) bool {
-	f, err := os.Open(draft)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
-}
-
-// old returns the artifacts of a list, newest first, beyond the first keep of
-// each name.
-func old(list []*artifacts.Artifact, keep int) []*artifacts.Artifact {
-	seen := map[string]int{}
-	var beyond []*artifacts.Artifact
-	for _, it := range list {
-		if seen[it.Name]++; seen[it.Name] > keep {
-			beyond = append(beyond, it)
-		}
-	}
-	return beyond
-}
-
-// cacheGarbage finds the downloads.
-func (a *app) cacheGarbage() ([]garbage, error) {
-	dir, err := a.downloadDir()
-	if err != nil {
-		return nil, err
-	}
-	size, err := sizeOf(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return []garbage{{"cache", dir, size, func(context.Context) error { return os.RemoveAll(dir) }}}, nil
-}
-
-// sizeOf returns the bytes in the files below a directory.
-func sizeOf(dir string) (int64, error) {
-	var size int64
-	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil && info.Mode().IsRegular() {
-			size += info.Size()
-		}
-		return nil // it may be gone meanwhile
-	})
-	return size, err
 }

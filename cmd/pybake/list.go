@@ -66,7 +66,7 @@ func (a *app) list() error {
 		return a.printJSON(result)
 	}
 	for _, err := range damaged {
-		a.display.Note("%v", err)
+		fmt.Fprintf(a.sys.stderr, "pybake: %v\n", err)
 	}
 	if len(found) == 0 {
 		a.display.Note("no artifacts in %s", store.Dir())

@@ -73,7 +73,7 @@ SSL_CERT_FILE, the certificates that containers with a network get.`,
 func (a *app) addGlobalFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.flags.store, "store", "", "the `directory` of artifacts (default: PYBAKE_STORE, else pybake.toml's, else ./baked)")
-	flags.StringVarP(&a.flags.project, "project", "C", "", "the `directory` of pybake.toml, pybake.lock and recipes/ (default: the working directory)")
+	flags.StringVarP(&a.flags.project, "project", "C", "", "the `directory` of pybake.toml, pybake.lock and recipes/ (default: the nearest upwards that has a pybake.toml)")
 	flags.BoolVar(&a.flags.json, "json", false, "print results as JSON")
 	flags.BoolVar(&a.flags.offline, "offline", false, "use only what is already on this machine")
 	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show what containers print, as it comes")

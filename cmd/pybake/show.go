@@ -110,7 +110,7 @@ func writeArtifact(w io.Writer, it *artifacts.Artifact, changes []artifacts.Chan
 	})
 	section(w, "inputs", len(it.Inputs), func(i int) []string {
 		in := it.Inputs[i]
-		return []string{in.Name, artifacts.Input{Value: oneLine(in.Value)}.Value, in.Note}
+		return []string{in.Name, oneLine(in.Value), in.Note}
 	})
 	section(w, "logs", len(it.Logs), func(i int) []string {
 		return []string{filepath.Join(it.Dir, filepath.FromSlash(it.Logs[i]))}
@@ -142,13 +142,10 @@ func section(w io.Writer, head string, n int, row func(i int) []string) {
 // oneLine shortens a value that would spoil a table.
 func oneLine(value string) string {
 	const most = 100
-	line, rest, more := strings.Cut(value, "\n")
-	runes := []rune(line)
-	switch {
-	case len(runes) > most:
-		return string(runes[:most]) + "…"
-	case more && strings.TrimSpace(rest) != "":
-		return line + "…"
+	line, rest, _ := strings.Cut(value, "\n")
+	line = truncate(clean([]byte(line)), most)
+	if strings.TrimSpace(rest) != "" && !strings.HasSuffix(line, "…") {
+		line += "…"
 	}
 	return line
 }
