@@ -26,13 +26,13 @@ const (
 // On a terminal each running step has a live line at the bottom, redrawn in
 // place; all else scrolls above:
 //
-//	✓ fetch source  2 s
+//	✓ fetch source  2.0 s
 //	⠹ compile  3:34, likely 6 min left  gcc -pthread -c -g -O3 Objects/dictobject.c
 //
 // Anywhere else, and with NO_COLOR, CI or TERM=dumb, it prints plain lines,
 // each with the time since the start:
 //
-//	[ 0:02] fetch source … done 2 s
+//	[ 0:02] fetch source … done 2.0 s
 //	[ 0:02] compile … (likely 6 min)
 //
 // Its methods may be called from several goroutines.
@@ -71,6 +71,14 @@ func newDisplay(sys *system) *display {
 		d.width = sys.width
 	}
 	return d
+}
+
+// say sets how much is shown: verbose adds what containers print, as it comes;
+// quiet leaves only what failed.
+func (d *display) say(verbose, quiet bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.verbose, d.quiet = verbose, quiet
 }
 
 // Expect says how long steps are likely to take, from the last build or the

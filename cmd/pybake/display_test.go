@@ -94,7 +94,7 @@ func TestVerboseAndQuiet(t *testing.T) {
 	} {
 		var out strings.Builder
 		d, _ := testDisplay(&out, 0)
-		d.verbose, d.quiet = test.verbose, test.quiet
+		d.say(test.verbose, test.quiet)
 		d.Note("a note")
 		end := d.Step("compile")
 		fmt.Fprint(d.Output(), "gcc\nerror\n")

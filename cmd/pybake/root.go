@@ -90,7 +90,7 @@ func (a *app) start() error {
 	if a.flags.verbose && a.flags.quiet {
 		return usagef("", "--verbose and --quiet exclude each other")
 	}
-	a.display.verbose, a.display.quiet = a.flags.verbose, a.flags.quiet
+	a.display.say(a.flags.verbose, a.flags.quiet)
 	a.setLog()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -109,6 +110,9 @@ func (a *app) carryOut(ctx context.Context, m *machine, plan setupPlan, dryRun b
 	}
 	if dryRun {
 		return a.printSetup(m, packages, update, plan.start)
+	}
+	if !m.root && len(packages) == 0 && errors.Is(m.engineErr, fs.ErrPermission) {
+		return &advised{m.engineErr, statusFailed, engineFix(m, "", "")}
 	}
 	if !m.root {
 		return &advised{errors.New("setup installs packages, for which it must be root"), statusFailed, setupCommand(false)}

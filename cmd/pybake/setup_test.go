@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,6 +157,8 @@ func TestSetupSays(t *testing.T) {
 			"sudo apt-get " + installAll + "sudo systemctl start docker\n", "", ""},
 		{"not root", true, false, func(m *machine) { m.root = false },
 			"", "setup installs packages, for which it must be root", setupCommand(false)},
+		{"locked out", true, false, func(m *machine) { *m = *complete(); m.root, m.engineErr = false, fs.ErrPermission },
+			"", "permission denied", `sudo usermod --append --groups docker "$USER", then log in anew`},
 		{"not debian", true, false, func(m *machine) { m.apt, m.os = false, "Fedora Linux 42" },
 			"", "setup knows only Debian and Ubuntu, and this is Fedora Linux 42", ""},
 		{"nothing to do", true, false, func(m *machine) { *m = *complete() }, "", "", ""},
