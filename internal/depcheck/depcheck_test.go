@@ -1,0 +1,304 @@
+package depcheck
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const module = "github.com/pybake/pybake/"
+
+// rows are all packages; imports go from an upper to a lower row.
+var rows = [][]string{
+	{"cmd/pybake", "cmd/bench"},
+	{"internal/refresh"},
+	{"internal/image"},
+	{"python", "wheels"},
+	{"wheels/lock"},
+	{"nfpm"},
+	{"internal/distro"},
+	{"recipes", "internal/project"},
+	{"artifacts", "internal/engine", "internal/fetch", "internal/pep"},
+	{"internal/strict", "internal/depcheck"},
+}
+
+// reserved are the packages that one package alone may import, by the
+// beginning of their paths.
+var reserved = map[string]string{
+	"github.com/docker/": "internal/engine",
+	"os/exec":            "internal/distro",
+}
+
+// forbidden below the commands are these names of packages, "*" being all.
+var forbidden = map[string][]string{
+	"os": {
+		"Args", "Clearenv", "Environ", "Exit", "ExpandEnv", "Getenv", "LookupEnv", "Setenv", "Stderr", "Stdin", "Stdout", "Unsetenv",
+		"UserCacheDir", "UserConfigDir", "UserHomeDir",
+	},
+	"syscall":   {"Environ", "Exec", "Exit", "Getenv"},
+	"fmt":       {"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"},
+	"flag":      {"*"},
+	"log":       {"*"},
+	"log/slog":  {"Debug", "Default", "Error", "Info", "SetDefault", "Warn"},
+	"os/signal": {"*"},
+}
+
+// pkg is what go list says of a package; without test files.
+type pkg struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+}
+
+// name is the path within the module: "internal/engine".
+func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module) }
+
+func (p pkg) isCommand() bool { return strings.HasPrefix(p.name(), "cmd/") }
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "./...")
+	cmd.Dir = "../.."
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &said)
+	}
+	var packages []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func row(name string) int {
+	return slices.IndexFunc(rows, func(row []string) bool { return slices.Contains(row, name) })
+}
+
+// arrows says which imports are not allowed.
+func arrows(packages []pkg) (wrong []string) {
+	for _, p := range packages {
+		from := row(p.name())
+		if from < 0 {
+			wrong = append(wrong, p.name()+": in no row")
+			continue
+		}
+		for _, path := range p.Imports {
+			if name, ours := strings.CutPrefix(path, module); ours {
+				if to := row(name); to >= 0 && to <= from {
+					wrong = append(wrong, p.name()+" imports "+name+", which is not below it")
+				}
+				continue
+			}
+			for prefix, owner := range reserved {
+				// A command may run programs, but knows Docker no more than others do.
+				allowed := p.name() == owner || p.isCommand() && prefix == "os/exec"
+				if strings.HasPrefix(path, prefix) && !allowed {
+					wrong = append(wrong, p.name()+" imports "+path+", which only "+owner+" may")
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+func TestArrows(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 10 {
+		t.Fatalf("go list found %d packages", len(packages))
+	}
+	for _, wrong := range arrows(packages) {
+		t.Error(wrong)
+	}
+}
+
+// TestArrowsFound shows that what is wrong is seen.
+func TestArrowsFound(t *testing.T) {
+	made := func(name string, imports ...string) pkg { return pkg{ImportPath: module + name, Imports: imports} }
+	got := arrows([]pkg{
+		made("cmd/pybake", "os/exec", module+"python"),
+		made("cmd/bench", "github.com/docker/docker/client"),
+		made("python", "fmt", module+"nfpm", module+"wheels", "os/exec"),
+		made("nfpm", module+"python"),
+		made("internal/engine", "github.com/docker/cli/cli/connhelper"),
+		made("internal/distro", "os/exec", "github.com/docker/go-connections/tlsconfig"),
+		made("internal/util"),
+	})
+	want := []string{
+		"cmd/bench imports github.com/docker/docker/client, which only internal/engine may",
+		"python imports wheels, which is not below it",
+		"python imports os/exec, which only internal/distro may",
+		"nfpm imports python, which is not below it",
+		"internal/distro imports github.com/docker/go-connections/tlsconfig, which only internal/engine may",
+		"internal/util: in no row",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestGraph compares the imports with the committed ones.
+func TestGraph(t *testing.T) {
+	var b strings.Builder
+	for _, p := range list(t) {
+		fmt.Fprintln(&b, p.name())
+		for _, path := range p.Imports {
+			name, ours := strings.CutPrefix(path, module)
+			first, _, _ := strings.Cut(path, "/")
+			if ours || strings.Contains(first, ".") {
+				fmt.Fprintf(&b, "\t%s\n", name)
+			}
+		}
+	}
+	const golden = "testdata/imports.golden"
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("%s: run go test -update if this is meant (-want +got):\n%s", golden, diff)
+	}
+}
+
+// uses says what a file below the commands uses that it may not.
+func uses(set *token.FileSet, file *ast.File) (wrong []string) {
+	report := func(n ast.Node, format string, args ...any) {
+		at := set.Position(n.Pos())
+		wrong = append(wrong, fmt.Sprintf("%s:%d: %s", filepath.Base(at.Filename), at.Line, fmt.Sprintf(format, args...)))
+	}
+	imported := map[string]string{} // by the name it has here
+	for _, spec := range file.Imports {
+		full, err := strconv.Unquote(spec.Path.Value)
+		if err != nil || forbidden[full] == nil {
+			continue
+		}
+		name := path.Base(full)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		if name == "." || slices.Contains(forbidden[full], "*") {
+			report(spec, "imports %s", full)
+		}
+		imported[name] = full
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if n.Name.Name == "init" && n.Recv == nil {
+				report(n, "has an init function")
+			}
+		case *ast.CallExpr:
+			if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "print" || f.Name == "println") {
+				report(n, "calls %s", f.Name)
+			}
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && slices.Contains(forbidden[imported[x.Name]], n.Sel.Name) {
+				report(n, "uses %s.%s", imported[x.Name], n.Sel.Name)
+			}
+		}
+		return true
+	})
+	return wrong
+}
+
+func TestPure(t *testing.T) {
+	read := 0
+	for _, p := range list(t) {
+		if p.isCommand() {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			set := token.NewFileSet()
+			file, err := parser.ParseFile(set, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read++
+			for _, wrong := range uses(set, file) {
+				t.Errorf("%s/%s", p.name(), wrong)
+			}
+		}
+	}
+	if read < 30 {
+		t.Errorf("read %d files only", read)
+	}
+}
+
+// TestPureFound shows that what is wrong is seen.
+func TestPureFound(t *testing.T) {
+	const source = `package p
+
+import (
+	"fmt"
+	"log"
+	stdos "os"
+	. "syscall"
+)
+
+func init() {}
+
+type T struct{}
+
+func (T) init() {}
+
+func f(out *T) error {
+	println("x")
+	fmt.Println(stdos.Getenv("HOME"))
+	fmt.Fprintln(stdos.Stderr)
+	log.Print()
+	stdos.Exit(1)
+	stdos.ReadFile("x")
+	return fmt.Errorf("x")
+}
+`
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, "p.go", source, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"p.go:5: imports log",
+		"p.go:7: imports syscall",
+		"p.go:10: has an init function",
+		"p.go:17: calls println",
+		"p.go:18: uses fmt.Println",
+		"p.go:18: uses os.Getenv",
+		"p.go:19: uses os.Stderr",
+		"p.go:21: uses os.Exit",
+	}
+	if diff := cmp.Diff(want, uses(set, file)); diff != "" {
+		t.Error(diff)
+	}
+}
