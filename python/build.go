@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -198,7 +199,7 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, erro
 	if err != nil {
 		return nil, err
 	}
-	checks, err := b.prove(ctx, s, image, draft.Dir(), packages)
+	checks, err := b.prove(ctx, s, image, draft.Dir(), packages, log)
 	if err != nil {
 		return nil, err
 	}
@@ -210,6 +211,7 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, erro
 		Started: started, Finished: time.Now(),
 		Labels: map[string]string{
 			"version": p.Version, "series": p.Series, "distro": p.Distro.Codename, "arch": p.Request.Arch, "mode": p.mode(),
+			"release": strconv.Itoa(p.Request.Release), "sha256": p.Request.SHA256,
 			"source": b.source.File.Name, "source-place": b.source.Place,
 			"base": p.base.Origin, "epoch": b.epoch.Format(time.RFC3339),
 		},

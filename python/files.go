@@ -58,6 +58,9 @@ func (p *proof) checkELF(f nfpm.File) error {
 	return err
 }
 
+// builderDirs are directories of the builder, which nothing may name.
+var builderDirs = []string{jobSrc, jobStage, jobOut}
+
 // checkPaths finds the builder's directories in what is shipped.
 func checkPaths(f nfpm.File) error {
 	text := f.Content
@@ -67,7 +70,7 @@ func checkPaths(f nfpm.File) error {
 			return err
 		}
 	}
-	for _, dir := range []string{jobSrc, jobStage, jobOut} {
+	for _, dir := range builderDirs {
 		if i := bytes.Index(text, []byte(dir)); i >= 0 {
 			return fmt.Errorf("names the builder: %q", text[max(0, i-20):min(len(text), i+len(dir)+40)])
 		}

@@ -153,8 +153,11 @@ func (j *job) epoch(ctx context.Context) (time.Time, error) {
 
 // output runs a command and returns what it printed.
 func (j *job) output(ctx context.Context, argv ...string) (string, error) {
-	var out strings.Builder
-	err := j.Exec(ctx, engine.Command{Argv: argv, Env: j.env, Dir: jobDir, Stdout: &out, Stderr: j.log})
+	var out, said strings.Builder
+	err := j.Exec(ctx, engine.Command{Argv: argv, Env: j.env, Dir: jobDir, Stdout: &out, Stderr: io.MultiWriter(j.log, &said)})
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, tail(said.String()))
+	}
 	return out.String(), err
 }
 

@@ -63,7 +63,7 @@ func newLayout(p *Plan) (*layout, error) {
 		}
 		if r.TestExtensions {
 			for _, name := range p.Recipe.TestExtensions {
-				r.patterns = append(r.patterns, compile(p.libDir()+"/lib-dynload/"+name+".*"))
+				r.patterns = append(r.patterns, compile(path.Join(p.Prefix(), p.libDir(), "lib-dynload", name+".*")))
 			}
 		}
 	}

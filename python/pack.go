@@ -113,6 +113,9 @@ func (s *stage) shlibdeps(ctx context.Context, j *job, name string) ([]string, e
 			args = append(args, jobStage+f.Path)
 		}
 	}
+	if len(args) == 5 {
+		return nil, nil
+	}
 	out, err := j.output(ctx, args...)
 	if err != nil {
 		return nil, err

@@ -53,18 +53,17 @@ func (e *CheckError) Error() string {
 type proof struct {
 	b     *Builder
 	s     *stage
-	image string // of the builder
-	dir   string // of the packages
-	debs  map[string]string
-	probe []fetch.MemFile // the compiled extension module and embedding program
+	image string            // of the builder
+	debs  map[string]string // by package
+	log   io.Writer
 
 	mu     sync.Mutex
 	checks map[string][]artifacts.Check // by round
 }
 
 // prove accepts packages or says which checks they failed.
-func (b *Builder) prove(ctx context.Context, s *stage, image, dir string, packages []artifacts.File) ([]artifacts.Check, error) {
-	p := &proof{b: b, s: s, image: image, dir: dir, debs: map[string]string{}, checks: map[string][]artifacts.Check{}}
+func (b *Builder) prove(ctx context.Context, s *stage, image, dir string, packages []artifacts.File, log io.Writer) ([]artifacts.Check, error) {
+	p := &proof{b: b, s: s, image: image, log: log, debs: map[string]string{}, checks: map[string][]artifacts.Check{}}
 	for _, f := range packages {
 		p.debs[f.Package.Name] = filepath.Join(dir, f.Path)
 	}
@@ -256,8 +255,10 @@ func tail(s string) string {
 // putProof gives a clean container the checks and what they use.
 func (p *proof) putProof(ctx context.Context, c *engine.Container, probe []fetch.MemFile) error {
 	plan := p.s.plan
+	// The check tk is for the one extension module that another package has.
+	extensions := slices.DeleteFunc(slices.Clone(plan.Recipe.Extensions), func(e string) bool { return e == "_tkinter" })
 	config, err := json.Marshal(map[string]any{
-		"version": plan.Version, "prefix": plan.Prefix(), "extensions": plan.Recipe.Extensions,
+		"version": plan.Version, "prefix": plan.Prefix(), "builder": builderDirs, "extensions": extensions,
 		"skip": plan.Recipe.ImportSkip, "probe": proofDir,
 	})
 	if err != nil {
@@ -345,10 +346,10 @@ func (p *proof) lint(ctx context.Context) error {
 			Argv: append([]string{"lintian", "--fail-on", "error", "--tag-display-limit", "0"}, paths...),
 			Env:  []string{"HOME=/home/pybake", "LC_ALL=C.UTF-8"}, Stdout: &out, Stderr: &out,
 		})
-		p.b.Report.Output().Write([]byte(out.String()))
+		fmt.Fprintf(p.log, "\n==> lintian\n%s", out.String())
 		errs, warnings := countTags(out.String())
 		if err != nil {
-			return "", fmt.Errorf("%w: %s", err, strings.Join(errs, "; "))
+			return "", fmt.Errorf("%w: %d errors: %s", err, len(errs), strings.Join(errs[:min(len(errs), 10)], "; "))
 		}
 		return fmt.Sprintf("no errors, %d warnings", warnings), nil
 	})

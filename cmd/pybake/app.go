@@ -16,6 +16,7 @@ import (
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/python"
 	"github.com/pybake/pybake/recipes"
 )
 
@@ -47,6 +48,7 @@ type globalFlags struct {
 
 func newApp(sys *system) *app {
 	a := &app{sys: sys, display: newDisplay(sys)}
+	a.replan = map[string]func(context.Context, *artifacts.Artifact) ([]artifacts.Input, error){python.Kind: a.replanPython}
 	a.setLog()
 	return a
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -307,6 +308,39 @@ func (a *app) expect(store *artifacts.Store, set *recipes.Set, req python.Reques
 	a.display.Expect([]artifacts.Step{
 		{Name: "train", Seconds: minutes(series.Minutes.Train)}, {Name: "compile", Seconds: minutes(series.Minutes.Full - series.Minutes.Train)},
 	})
+}
+
+// replanPython is what show asks: the inputs that the packages would be made
+// from today.
+func (a *app) replanPython(_ context.Context, made *artifacts.Artifact) ([]artifacts.Input, error) {
+	release, err := strconv.Atoi(made.Labels["release"])
+	if err != nil {
+		return nil, fmt.Errorf("release of %s: %w", made.Name, err)
+	}
+	set, err := a.recipes()
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.project()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := project.ReadLock(p.LockPath(store.Dir()))
+	if err != nil {
+		return nil, err
+	}
+	plan, err := python.NewPlan(python.Request{
+		Version: made.Labels["version"], Distro: made.Labels["distro"], Arch: made.Labels["arch"], Release: release,
+		Fast: made.Labels["mode"] == "fast", SHA256: made.Labels["sha256"],
+	}, set, lock)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Inputs, nil
 }
 
 // madePython is what python --json prints.

@@ -5,6 +5,7 @@
 CONFIG is a JSON object:
   version     "3.13.5"
   prefix      "/opt/python/3.13"
+  builder     directories of the builder, which nothing may name
   extensions  the extension modules that must be there, built in or not
   skip        {module: reason}: modules of the standard library that cannot be imported here
   probe       a directory with the compiled extension module pybake_probe and the embedding program pybake_embed
@@ -220,13 +221,13 @@ def sysconfig():
     import sysconfig
 
     names = sysconfig.get_config_vars()
-    bad = ["%s=%s" % (k, v) for k, v in sorted(names.items()) if "/build" in str(v)]
+    bad = ["%s=%s" % (k, v) for k, v in sorted(names.items()) if any(d in str(v) for d in CONFIG["builder"])]
     assert not bad, "names the builder: " + "; ".join(bad)
     for key in ("LDLIBRARY", "INSTSONAME"):
         path = os.path.join(names["LIBDIR"], names[key])
         assert os.path.exists(path), "%s is %s, which is not there" % (key, path)
     said = run(os.path.join(PREFIX, "bin", "python%s-config" % SERIES), "--cflags", "--ldflags", "--embed", "--configdir")
-    assert "/build" not in said, said
+    assert not any(d in said for d in CONFIG["builder"]), said
     assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
     return "no path of the builder; " + names["LDLIBRARY"]
 
