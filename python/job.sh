@@ -129,7 +129,7 @@ step_install() {
 	sed -E 's#-Wi( -OO?)? \$\(DESTDIR\)\$\(LIBDEST\)/compileall\.py#-c pass#; s/^all:.*/all:/' Makefile > Makefile.install
 	build -f Makefile.install install DESTDIR="$DESTDIR" ENSUREPIP=no
 	prefix=$DESTDIR$PREFIX
-	install -m 0755 "$soname" libpython3.so "$prefix/lib/"
+	install -m 0644 "$soname" libpython3.so "$prefix/lib/"
 	ln -s "$soname" "$prefix/lib/libpython$SERIES.so"
 	ln -s python3 "$prefix/bin/python"
 	find "$prefix" -name __pycache__ -prune -exec rm -rf {} +
@@ -152,6 +152,8 @@ step_install() {
 	sed -i -E "s#-lpython$SERIES#-Wl,-rpath,$PREFIX/lib &#" "$prefix/lib/pkgconfig/python-$SERIES-embed.pc"
 	sed -i -E 's#^LIBS_EMBED="#&-Wl,-rpath,$libdir #; s#^(PY_ENABLE_SHARED=).*#\1"1"#' "$prefix/bin/python$SERIES-config"
 	find "$prefix" -type d -exec chmod 0755 {} +
+	# Modules are imported, or run with -m; as programs they would find some other python3.
+	find "$lib" -name '*.py' -exec chmod 0644 {} +
 }
 
 # Bytecode is checked by the package manager, not at each import: PEP 552, unchecked hash-based.
@@ -174,7 +176,7 @@ step_strip() {
 	done
 	gdb=$DESTDIR/usr/share/gdb/auto-load$PREFIX/bin
 	mkdir -p "$gdb"
-	install -m 0644 Tools/gdb/libpython.py "$gdb/python$SERIES-gdb.py"
+	sed '1{/^#!/d}' Tools/gdb/libpython.py > "$gdb/python$SERIES-gdb.py"
 }
 
 case $1 in

@@ -28,6 +28,7 @@ type packageRecipe struct {
 	Recommends  []string          `toml:"recommends"`
 	Suggests    []string          `toml:"suggests"`
 	Fields      map[string]string `toml:"fields"`
+	DocOf       string            `toml:"doc-of"` // the package whose copyright and changelog are this one's too
 
 	Files    []string `toml:"files"`    // patterns below the prefix
 	Absolute []string `toml:"absolute"` // patterns from the root

@@ -196,6 +196,9 @@ func (s *stage) documents(r *packageRecipe, version string) []nfpm.File {
 		{Path: doc + "/copyright", Content: []byte(copyright)},
 		{Path: doc + "/changelog.Debian.gz", Content: gzipped(changelog)},
 	}
+	if r.DocOf != "" {
+		files = []nfpm.File{{Path: doc, Link: r.DocOf}}
+	}
 	if overrides := s.overrides(r); overrides != "" {
 		files = append(files, nfpm.File{Path: "/usr/share/lintian/overrides/" + r.Name, Content: []byte(overrides)})
 	}

@@ -10,14 +10,13 @@ import (
 
 // Distro is a release of Debian or Ubuntu.
 type Distro struct {
-	Codename  string   `toml:"codename" json:"codename"` // "trixie"; the name of the file
-	ID        string   `toml:"id" json:"id"`             // of os-release: "debian", "ubuntu"
-	Version   string   `toml:"version" json:"version"`   // of os-release: "13", "22.04"
-	Tag       string   `toml:"tag" json:"tag"`           // ends package versions: "deb13", "ubuntu22.04"
-	Glibc     string   `toml:"glibc" json:"glibc"`       // "2.41"
-	Keyring   string   `toml:"keyring" json:"-"`         // the package whose keys sign the distro: "debian-archive-keyring"
-	EOL       string   `toml:"eol" json:"-"`             // the last day of free security updates, LTS included: "2030-06-30"
-	Exercised []string `toml:"exercised" json:"-"`       // Debian architectures on which pybake's own tests build: "amd64"
+	Codename string `toml:"codename" json:"codename"` // "trixie"; the name of the file
+	ID       string `toml:"id" json:"id"`             // of os-release: "debian", "ubuntu"
+	Version  string `toml:"version" json:"version"`   // of os-release: "13", "22.04"
+	Tag      string `toml:"tag" json:"tag"`           // ends package versions: "deb13", "ubuntu22.04"
+	Glibc    string `toml:"glibc" json:"glibc"`       // "2.41"
+	Keyring  string `toml:"keyring" json:"-"`         // the package whose keys sign the distro: "debian-archive-keyring"
+	EOL      string `toml:"eol" json:"-"`             // the last day of free security updates, LTS included: "2030-06-30"
 
 	Base    Base          `toml:"base" json:"base"`
 	Builder Builder       `toml:"builder" json:"builder"`

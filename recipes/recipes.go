@@ -220,7 +220,7 @@ func (s *Set) Newest(series string) (Release, bool) {
 
 // Supported is an [UnsupportedError] if CPython of that series is known not to
 // build or not to work on the distro, an [UnknownError] if one of them is not
-// known. That it is nil promises nothing: see Distro.Exercised.
+// known. That it is nil promises nothing: see Series.Exercised.
 func (s *Set) Supported(series, codename string) error {
 	r, err := s.Series(series)
 	if err != nil {

@@ -160,7 +160,7 @@ func release(t *testing.T, s *Set, version string) Release {
 func TestProblems(t *testing.T) {
 	_, err := load(t, map[string]string{
 		"distros/trixie.toml":   "glib = \"2.41\"\neol = \"soon\"\n[base]\nimage = \"\"\n",
-		"distros/bookworm.toml": "eol = \"soon\"\nexercised = []\n[package]\ncompression = \"lzma\"\n[builder]\npackages = [\"gcc\", \"GCC\", \"gcc\"]\n",
+		"distros/bookworm.toml": "eol = \"soon\"\n[package]\ncompression = \"lzma\"\n[builder]\npackages = [\"gcc\", \"GCC\", \"gcc\"]\n",
 		"distros/forky.toml":    "codename = \"sid\"\n",
 		"python/3.13.toml":      "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
 		"python/3.16.toml":      "= 1\n",

@@ -17,6 +17,9 @@ type Series struct {
 	Released string `toml:"released" json:"-"`    // the day of X.Y.0: "2024-10-07"
 	Bugfix   string `toml:"bugfix" json:"-"`      // the day from which there are security fixes only: "2026-10-01"
 	EOL      string `toml:"eol" json:"-"`         // the last day of security fixes: "2029-10-31"
+	// Exercised are the distros and architectures on which packages of the series
+	// were built and passed all checks: "trixie-amd64".
+	Exercised []string `toml:"exercised" json:"-"`
 
 	Configure []string `toml:"configure" json:"configure"` // arguments of configure, beside prefix and variant
 	CFlags    []string `toml:"cflags" json:"cflags"`       // beside those of the distro

@@ -16,12 +16,12 @@ func (a *app) distrosCommand() *cobra.Command {
 		Use:   "distros",
 		Short: "Say which distros and Python series there are, and which work",
 		Long: `Distros prints the distros and CPython series that have recipes. Exercised are
-the architectures on which pybake's own tests build for a distro; a distro with
-none has a recipe and no more. Pairs known not to work are refused at once, with
-the reason that is listed.
+the distros and architectures for which packages of a series were built and
+passed all checks; any other pair has recipes and no more. Pairs known not to
+work are refused at once, with the reason that is listed.
 
-With --json: {"distros": [{"codename", "id", "version", "glibc", "eol",
-"exercised"}], "series": [{"series", "status", "eol", "newest"}], "unsupported":
+With --json: {"distros": [{"codename", "id", "version", "glibc", "eol"}],
+"series": [{"series", "status", "eol", "newest", "exercised"}], "unsupported":
 [{"series", "distro", "reason"}]}.`,
 		Example: `  pybake distros
   pybake distros --json`,
@@ -39,19 +39,19 @@ type known struct {
 }
 
 type knownDistro struct {
-	Codename  string   `json:"codename"`
-	ID        string   `json:"id"`
-	Version   string   `json:"version"`
-	Glibc     string   `json:"glibc"`
-	EOL       string   `json:"eol"`
-	Exercised []string `json:"exercised"` // architectures
+	Codename string `json:"codename"`
+	ID       string `json:"id"`
+	Version  string `json:"version"`
+	Glibc    string `json:"glibc"`
+	EOL      string `json:"eol"`
 }
 
 type knownSeries struct {
-	Series string `json:"series"`
-	Status string `json:"status"`
-	EOL    string `json:"eol"`
-	Newest string `json:"newest"` // the newest release in the table
+	Series    string   `json:"series"`
+	Status    string   `json:"status"`
+	EOL       string   `json:"eol"`
+	Newest    string   `json:"newest"`    // the newest release in the table
+	Exercised []string `json:"exercised"` // distros and architectures: "trixie-amd64"
 }
 
 type unsupportedPair struct {
@@ -78,11 +78,11 @@ func (a *app) distros() error {
 func knownIn(set *recipes.Set, day time.Time) known {
 	all := known{Unsupported: []unsupportedPair{}}
 	for _, d := range set.Distros() {
-		all.Distros = append(all.Distros, knownDistro{d.Codename, d.ID, d.Version, d.Glibc, d.EOL, append([]string{}, d.Exercised...)})
+		all.Distros = append(all.Distros, knownDistro{d.Codename, d.ID, d.Version, d.Glibc, d.EOL})
 	}
 	for _, s := range set.AllSeries() {
 		newest, _ := set.Newest(s.Series)
-		all.Series = append(all.Series, knownSeries{s.Series, s.Status(day), s.EOL, newest.Version})
+		all.Series = append(all.Series, knownSeries{s.Series, s.Status(day), s.EOL, newest.Version, append([]string{}, s.Exercised...)})
 		for _, d := range set.Distros() {
 			if reason, ok := s.Unsupported[d.Codename]; ok {
 				all.Unsupported = append(all.Unsupported, unsupportedPair{s.Series, d.Codename, reason})
@@ -93,19 +93,19 @@ func knownIn(set *recipes.Set, day time.Time) known {
 }
 
 func (all known) write(w io.Writer) {
-	rows := [][]string{{"DISTRO", "RELEASE", "GLIBC", "UPDATES UNTIL", "EXERCISED ON"}}
+	rows := [][]string{{"DISTRO", "RELEASE", "GLIBC", "UPDATES UNTIL"}}
 	for _, d := range all.Distros {
-		exercised := strings.Join(d.Exercised, ", ")
-		if exercised == "" {
-			exercised = "nothing yet"
-		}
-		rows = append(rows, []string{d.Codename, d.ID + " " + d.Version, d.Glibc, d.EOL, exercised})
+		rows = append(rows, []string{d.Codename, d.ID + " " + d.Version, d.Glibc, d.EOL})
 	}
 	table(w, rows)
 
-	rows = [][]string{{"SERIES", "STATUS", "UPDATES UNTIL", "NEWEST KNOWN"}}
+	rows = [][]string{{"SERIES", "STATUS", "UPDATES UNTIL", "NEWEST KNOWN", "EXERCISED ON"}}
 	for _, s := range all.Series {
-		rows = append(rows, []string{s.Series, s.Status, s.EOL, s.Newest})
+		exercised := strings.Join(s.Exercised, ", ")
+		if exercised == "" {
+			exercised = "nothing yet"
+		}
+		rows = append(rows, []string{s.Series, s.Status, s.EOL, s.Newest, exercised})
 	}
 	fmt.Fprintln(w)
 	table(w, rows)
