@@ -185,18 +185,34 @@ func (m *Maker) Sources(ctx context.Context, t Target, base project.BasePin) ([]
 	defer c.Remove(ctx)
 	var out strings.Builder
 	err = c.Exec(ctx, engine.Command{
-		Argv: []string{"apt-get", "indextargets", "--format", "$(REPO_URI)"}, User: "0:0", Stdout: &out,
+		Argv: []string{"sh", "-c", "cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null || true"},
+		User: "0:0", Stdout: &out,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("apt sources of %s: %w", t, err)
 	}
-	var uris []string
-	for uri := range strings.FieldsSeq(out.String()) {
-		if !slices.Contains(uris, uri) {
-			uris = append(uris, uri)
+	return parseSources(out.String()), c.Remove(ctx)
+}
+
+// parseSources finds the archives in sources.list(5), in both of its styles:
+//
+//	deb [signed-by=/usr/share/keyrings/k.gpg] https://deb.example.org/debian trixie main
+//	URIs: https://deb.example.org/debian https://security.example.org/debian-security
+func parseSources(text string) (uris []string) {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "deb" && fields[0] != "deb-src" && fields[0] != "URIs:" {
+			continue
+		}
+		for _, f := range fields[1:] {
+			if strings.HasPrefix(f, "http://") || strings.HasPrefix(f, "https://") {
+				if f = strings.TrimSuffix(f, "/"); !slices.Contains(uris, f) {
+					uris = append(uris, f)
+				}
+			}
 		}
 	}
-	return uris, nil
+	return uris
 }
 
 // PutFiles copies package files of this machine into a directory of a

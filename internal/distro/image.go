@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/project"
@@ -76,9 +75,9 @@ func (m *Maker) Install(ctx context.Context, c *engine.Container, files []string
 	if err != nil {
 		return err
 	}
-	err = m.sh(ctx, c, `apt-get install -y --no-download `+aptOptions+` "$@"; rm -rf /srv/pybake`, paths...)
+	err = m.sh(ctx, c, `apt-get install -y `+aptOptions+` "$@"; rm -rf /srv/pybake`, paths...)
 	if err != nil {
-		return fmt.Errorf("install %s: %w", strings.Join(paths, " "), err)
+		return fmt.Errorf("install %d packages: %w", len(files), err)
 	}
 	return nil
 }
