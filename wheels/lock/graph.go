@@ -1,0 +1,227 @@
+package lock
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/pybake/pybake/internal/pep"
+)
+
+// walker finds what the roots of a graph need.
+type walker struct {
+	*selector
+	byName  map[string][]int
+	wants   map[string][]constraint // of all edges so far, by name
+	active  map[int]map[string]bool // the packages reached, with their extras
+	named   map[string]bool         // names of what is active in conflicts, of the last round
+	roots   map[int]bool            // projects that the extras and groups are asked of
+	queue   []int
+	picked  map[string]int
+	restart bool
+	told    map[Pos]bool
+}
+
+// rounds bounds how often the walk starts again because a later edge asked for
+// less than what an earlier one had taken.
+const rounds = 100
+
+// walk is the packages of a graph that its roots reach.
+func (s *selector) walk() []int {
+	w := &walker{selector: s, byName: map[string][]int{}, wants: map[string][]constraint{}, named: map[string]bool{}}
+	for i, p := range s.Packages {
+		w.byName[p.Name] = append(w.byName[p.Name], i)
+	}
+	errs := s.errs
+	for range rounds {
+		s.errs = errs
+		w.round()
+		if named := w.conflictNames(); !w.restart && maps.Equal(named, w.named) {
+			break
+		} else {
+			w.named = named
+		}
+	}
+	w.checkConflicts()
+	return slices.Sorted(maps.Keys(w.active))
+}
+
+// round walks once from the roots.
+func (w *walker) round() {
+	w.active, w.roots, w.picked = map[int]map[string]bool{}, map[int]bool{}, map[string]int{}
+	w.queue, w.restart, w.told = nil, false, map[Pos]bool{}
+	for _, dep := range w.Roots {
+		if dep.Group != "" && !slices.Contains(w.groups, dep.Group) || dep.Extra != "" && !w.asked(dep.Extra) {
+			continue
+		}
+		if i, ok := w.follow(nil, dep, w.asked); ok && w.Packages[i].Source.Kind == Project {
+			w.roots[i] = true
+			for _, x := range w.extras {
+				w.active[i][x] = true
+			}
+		}
+	}
+	for len(w.queue) > 0 {
+		i := w.queue[0]
+		w.queue = w.queue[1:]
+		p, extras := &w.Packages[i], w.active[i]
+		has := func(x string) bool { return extras[x] || w.named[x] }
+		for _, dep := range p.Dependencies {
+			if dep.Extra != "" && !extras[dep.Extra] {
+				continue
+			}
+			if dep.Group != "" && !(w.roots[i] && slices.Contains(w.groups, dep.Group)) {
+				continue
+			}
+			w.follow(p, dep, has)
+		}
+	}
+}
+
+// follow takes an edge, if its marker holds.
+func (w *walker) follow(from *Package, dep Dependency, extra func(string) bool) (int, bool) {
+	if w.told[dep.Pos] || !w.holds(dep.Marker, extra, dep.Pos) {
+		return 0, false
+	}
+	i, ok := w.pick(dep)
+	if !ok {
+		w.told[dep.Pos] = true
+		w.missing(from, dep)
+		return 0, false
+	}
+	extras := w.active[i]
+	again := extras == nil
+	if again {
+		extras = map[string]bool{}
+		w.active[i] = extras
+	}
+	for _, x := range dep.Extras {
+		if !extras[x] {
+			extras[x], again = true, true
+		}
+	}
+	if again {
+		w.queue = append(w.queue, i)
+	}
+	return i, true
+}
+
+// pick is the package that an edge leads to: of those that fit the edge the
+// newest that fits all edges to that name, if one does.
+func (w *walker) pick(dep Dependency) (int, bool) {
+	var fit []int
+	for _, i := range w.byName[dep.Name] {
+		p := &w.Packages[i]
+		if (dep.source == "" || dep.source == p.Source.key()) && (p.version.IsZero() || dep.want.holds(p.version)) &&
+			w.holdsAny(p.When, w.asked) && p.python.holds(w.python) {
+			fit = append(fit, i)
+		}
+	}
+	if w.extraEntries {
+		fit = w.entriesFor(fit, dep.Extras)
+	}
+	if len(fit) == 0 {
+		return 0, false
+	}
+	w.want(dep)
+	best := slices.MaxFunc(fit, func(i, j int) int {
+		a, b := &w.Packages[i], &w.Packages[j]
+		if x, y := w.fitsAll(a), w.fitsAll(b); x != y {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		return a.version.Compare(b.version)
+	})
+	if before, ok := w.picked[dep.Name]; ok && w.Packages[before].version.Compare(w.Packages[best].version) != 0 && w.fitsAll(&w.Packages[best]) {
+		w.restart = true
+	}
+	w.picked[dep.Name] = best
+	return best, true
+}
+
+// want remembers the versions that an edge asks for.
+func (w *walker) want(dep Dependency) {
+	if dep.want == nil {
+		return
+	}
+	same := func(c constraint) bool {
+		return slices.EqualFunc(c, dep.want, func(a, b pep.Specifiers) bool { return a.String() == b.String() })
+	}
+	if !slices.ContainsFunc(w.wants[dep.Name], same) {
+		w.wants[dep.Name] = append(w.wants[dep.Name], dep.want)
+	}
+}
+
+func (w *walker) fitsAll(p *Package) bool {
+	return !slices.ContainsFunc(w.wants[p.Name], func(c constraint) bool { return !p.version.IsZero() && !c.holds(p.version) })
+}
+
+// entriesFor is the entries for a set of extras, or else those for none.
+func (w *walker) entriesFor(list []int, extras []string) []int {
+	for _, want := range [][]string{extras, nil} {
+		var fit []int
+		for _, i := range list {
+			if sameNames(w.Packages[i].Extras, want) {
+				fit = append(fit, i)
+			}
+		}
+		if len(fit) > 0 {
+			return fit
+		}
+	}
+	return list
+}
+
+func sameNames(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+// sides is what is active of the sides of a conflict.
+func (w *walker) sides(conflict []ConflictOf) []ConflictOf {
+	var active []ConflictOf
+	for _, c := range conflict {
+		for _, i := range w.byName[c.Package] {
+			extras := w.active[i]
+			if extras == nil {
+				continue
+			}
+			if c.Extra != "" && extras[c.Extra] || c.Group != "" && w.roots[i] && slices.Contains(w.groups, c.Group) || c.Extra == "" && c.Group == "" {
+				active = append(active, c)
+				break
+			}
+		}
+	}
+	return active
+}
+
+func (w *walker) conflictNames() map[string]bool {
+	names := map[string]bool{}
+	for _, conflict := range w.Conflicts {
+		for _, c := range w.sides(conflict) {
+			names[c.conflictName()] = true
+		}
+	}
+	return names
+}
+
+func (w *walker) checkConflicts() {
+	for _, conflict := range w.Conflicts {
+		if active := w.sides(conflict); len(active) > 1 {
+			w.errorf(Pos{File: w.File}, "%s and %s exclude each other", active[0], active[1])
+		}
+	}
+}
+
+func (c ConflictOf) String() string {
+	switch {
+	case c.Extra != "":
+		return "extra " + c.Extra + " of " + c.Package
+	case c.Group != "":
+		return "group " + c.Group + " of " + c.Package
+	}
+	return c.Package
+}

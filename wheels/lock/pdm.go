@@ -1,0 +1,3 @@
+package lock
+
+func (r *reader) pdm(d *document, root *node) {}

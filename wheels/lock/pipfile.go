@@ -1,0 +1,3 @@
+package lock
+
+func (r *reader) pipfile(d *document, root *node) {}

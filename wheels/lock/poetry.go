@@ -1,0 +1,3 @@
+package lock
+
+func (r *reader) poetry(d *document, root *node) {}
