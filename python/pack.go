@@ -256,16 +256,16 @@ func (s *stage) write(dir string, release int, compression string, only ...strin
 	return out, nil
 }
 
-// installedSize is in KiB.
-func installedSize(files []nfpm.File) (kib int64) {
+// installedSize is the control field of that name, in KiB: what nfpm writes.
+func installedSize(files []nfpm.File) int64 {
+	var size int64
 	for _, f := range files {
-		size := int64(len(f.Content))
+		size += int64(len(f.Content))
 		if f.Source != "" {
 			if info, err := os.Stat(f.Source); err == nil {
-				size = info.Size()
+				size += info.Size()
 			}
 		}
-		kib += (size + 1023) / 1024
 	}
-	return kib
+	return size / 1024
 }
