@@ -223,7 +223,7 @@ func (p *Plan) computeKey() (err error) {
 		in("profile", p.profile.Digest)
 	}
 	in("script.job", hashOf(jobScript))
-	in("script.packages", hashOf(packagesTOML))
+	in("script.packages", hashOf(packagesTOML, externallyManaged))
 	in("script.proof", hashOf(checkScript, probeSource, embedSource))
 	in("format", format)
 	p.Key, err = artifacts.NewKey(Kind, p.Inputs)
