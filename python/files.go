@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
 
 	"github.com/pybake/pybake/nfpm"
@@ -78,11 +77,11 @@ func checkPaths(f nfpm.File) error {
 	return nil
 }
 
+// checkMode refuses set-uid, set-gid, what others may write and what they may
+// not read. The mode 0 is nfpm's own choice.
 func checkMode(f nfpm.File) error {
-	switch {
-	case f.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0, f.Mode.Perm()&0o022 != 0:
-		return fmt.Errorf("mode %v", f.Mode)
-	case path.Ext(f.Path) == ".so" && f.Link == "" && f.Mode.Perm()&0o444 != 0o444:
+	perm := f.Mode.Perm()
+	if f.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 || perm&0o022 != 0 || perm != 0 && perm&0o444 != 0o444 {
 		return fmt.Errorf("mode %v", f.Mode)
 	}
 	return nil
