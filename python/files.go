@@ -63,6 +63,9 @@ var builderDirs = []string{jobSrc, jobStage, jobOut}
 // checkPaths finds the builder's directories in what is shipped.
 func checkPaths(f nfpm.File) error {
 	text := f.Content
+	if f.Link != "" {
+		text = []byte(f.Link)
+	}
 	if f.Source != "" {
 		var err error
 		if text, err = os.ReadFile(f.Source); err != nil {
