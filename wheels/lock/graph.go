@@ -79,10 +79,13 @@ func (w *walker) round() {
 
 // follow takes an edge, if its marker holds.
 func (w *walker) follow(from *Package, dep Dependency, extra func(string) bool) (int, bool) {
-	if w.told[dep.Pos] || !w.holds(dep.Marker, extra, dep.Pos) {
+	if w.told[dep.Pos] || !dep.python.holds(w.python) || !w.holds(dep.Marker, extra, dep.Pos) {
 		return 0, false
 	}
 	i, ok := w.pick(dep)
+	if !ok && w.elsewhere(dep) {
+		return 0, false
+	}
 	if !ok {
 		w.told[dep.Pos] = true
 		w.missing(from, dep)
@@ -138,6 +141,13 @@ func (w *walker) pick(dep Dependency) (int, bool) {
 	}
 	w.picked[dep.Name] = best
 	return best, true
+}
+
+// elsewhere is whether an edge leads to packages that are only for other targets,
+// which some locks say at the package alone.
+func (w *walker) elsewhere(dep Dependency) bool {
+	list := w.byName[dep.Name]
+	return len(list) > 0 && !slices.ContainsFunc(list, func(i int) bool { return w.holdsAny(w.Packages[i].When, w.asked) })
 }
 
 // want remembers the versions that an edge asks for.

@@ -24,10 +24,11 @@ type Lock struct {
 	Conflicts      [][]ConflictOf // extras and groups that exclude each other
 	Notes          []string       // what a reader should know: "no pyproject.toml: ..."
 
-	python       constraint
-	graph        bool
-	extraEntries bool     // pdm: a package has an entry of its own for each set of extras
-	unlocked     []string // names that may be missing: the project, and pip in old locks
+	python          constraint
+	graph           bool
+	extraEntries    bool     // pdm: a package has an entry of its own for each set of extras
+	extrasAreGroups bool     // pdm: an extra of the project is a group too
+	unlocked        []string // names that may be missing: the project, and pip in old locks
 }
 
 // Pos is a place in a file.
@@ -82,6 +83,7 @@ type Dependency struct {
 	Pos    Pos
 
 	want   constraint // of the version; nil for any
+	python constraint // only for these Pythons
 	source string     // key of the source, where the lock gives it
 }
 

@@ -2,7 +2,6 @@ package lock
 
 import (
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/pep"
@@ -120,17 +119,17 @@ func (r *reader) pipfileOrigin(d *document, n *node, pkg *Package) {
 		if pkg.Version == "" && n.get("version") == nil {
 			d.errorf(n, "%s is not pinned: want a version", pkg.Name)
 		}
-		pkg.Hashes = d.hashesAt(n, hashList, hashes)
+		pkg.Hashes = d.hashes(n, hashes, hashList...)
 	case "git":
 		pkg.Source = d.git(at, strings.TrimPrefix(at.text, "git+"), d.str(n, "ref"), d.str(n, "subdirectory"))
 	case "path", "file", "url":
 		if strings.Contains(at.text, "://") {
-			r.pipfileArchive(d, n, at, pkg, d.hashesAt(n, hashList, hashes))
+			r.pipfileArchive(d, n, at, pkg, d.hashes(n, hashes, hashList...))
 			return
 		}
 		pkg.Source = d.local(at, at.text)
 		if pkg.Source.Kind == Archive {
-			pkg.Files = []File{{Name: path.Base(pkg.Source.Path), Path: pkg.Source.Path, Hashes: d.hashesAt(n, hashList, hashes)}}
+			pkg.Files = []File{{Name: path.Base(pkg.Source.Path), Path: pkg.Source.Path, Hashes: d.hashes(n, hashes, hashList...)}}
 		}
 	default:
 		d.errorf(at, "version control %s: only git is read", kind)
@@ -147,14 +146,4 @@ func (r *reader) pipfileArchive(d *document, n, at *node, pkg *Package, hashes [
 	if isWheel(baseName(u)) {
 		d.checkFile(at, pkg, baseName(u))
 	}
-}
-
-// hashesAt is hashes of a list whose elements have places of their own.
-func (d *document) hashesAt(n *node, list []*node, texts []string) []string {
-	for i, h := range list {
-		if before := len(*d.errs); d.hash(h, texts[i]) == "" && len(*d.errs) > before {
-			return slices.DeleteFunc(texts, func(t string) bool { return t == texts[i] })
-		}
-	}
-	return d.hashes(n, texts)
 }

@@ -20,7 +20,7 @@ type Target struct {
 	Extras          []string // of the project
 	Groups          []string // beside the default ones
 	NoGroups        []string // not these
-	NoDefaultGroups bool
+	NoDefaultGroups bool     // of the default groups only "main" and "default"
 
 	// As of pip: names, or ":all:" for those not named in the other list.
 	NoBinary   []string // take no wheel
@@ -116,30 +116,35 @@ func (s *selector) prepare() error {
 // names checks the names of the target against those of the lock.
 func (s *selector) names() error {
 	t := s.target
-	if !t.NoDefaultGroups {
-		s.groups = slices.Clone(s.DefaultGroups)
+	s.extras, s.groups = []string{}, []string{}
+	for _, g := range s.DefaultGroups {
+		if !t.NoDefaultGroups || g == "main" || g == "default" {
+			s.groups = append(s.groups, g)
+		}
 	}
-	s.extras = []string{}
 	for _, x := range t.Extras {
 		if x = pep.NormalizeName(x); !slices.Contains(s.Extras, x) {
 			return unknown("extra", x, s.Extras)
 		}
 		s.extras = append(s.extras, x)
 	}
-	for _, g := range t.Groups {
-		if g = pep.NormalizeName(g); !slices.Contains(s.Groups, g) && !slices.Contains(s.DefaultGroups, g) {
-			return unknown("group", g, s.Groups)
+	for i, g := range slices.Concat(t.Groups, t.NoGroups) {
+		g = pep.NormalizeName(g)
+		known := func(g string) bool { return slices.Contains(s.Groups, g) || slices.Contains(s.DefaultGroups, g) }
+		if g == "dev" && !known(g) && known("develop") {
+			g = "develop" // as pipenv calls the section
 		}
-		s.groups = appendName(s.groups, g)
-	}
-	for _, g := range t.NoGroups {
-		if g = pep.NormalizeName(g); !slices.Contains(s.Groups, g) && !slices.Contains(s.DefaultGroups, g) {
+		switch {
+		case !known(g):
 			return unknown("group", g, s.Groups)
+		case i < len(t.Groups):
+			s.groups = appendName(s.groups, g)
+		default:
+			s.groups = slices.DeleteFunc(s.groups, func(o string) bool { return o == g })
 		}
-		s.groups = slices.DeleteFunc(s.groups, func(o string) bool { return o == g })
 	}
-	if s.groups == nil {
-		s.groups = []string{}
+	if s.extrasAreGroups {
+		s.groups = append(s.groups, s.extras...)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"fmt"
 	"io/fs"
 	"net/url"
 	"path"
@@ -75,12 +76,17 @@ func (d *document) hash(p place, text string) string {
 
 func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdefABCDEF") == "" }
 
-// hashes is the strong ones of texts. That there is none is an error.
-func (d *document) hashes(p place, texts []string) []string {
+// hashes is the strong ones of texts, which may have nodes of their own. That
+// there is none is an error.
+func (d *document) hashes(p place, texts []string, nodes ...*node) []string {
 	var list []string
 	before := len(*d.errs)
-	for _, text := range texts {
-		if h := d.hash(p, text); h != "" {
+	for i, text := range texts {
+		at := p
+		if i < len(nodes) {
+			at = nodes[i]
+		}
+		if h := d.hash(at, text); h != "" {
 			list = append(list, h)
 		}
 	}
@@ -209,39 +215,45 @@ func isArchive(name string) bool { return isWheel(name) || isSdist(name) }
 // baseName is the file name at the end of an address.
 func baseName(u *url.URL) string { return path.Base(u.Path) }
 
-// checkFile holds the name of a file against its package. Names that are no
-// wheel's and no sdist's (.egg, .exe) pass: they are never taken.
+// checkFile holds the name of a file against its package.
 func (d *document) checkFile(p place, pkg *Package, name string) {
+	if problem := fileProblem(pkg, name); problem != "" {
+		d.errorf(p, "%s", problem)
+	}
+}
+
+// fileProblem is how a file's name disagrees with its package, or "". Names that
+// are no wheel's and no sdist's (.egg, .exe) pass: they are never taken.
+func fileProblem(pkg *Package, name string) string {
 	var of string
 	var v pep.Version
 	switch {
 	case name == "" || strings.ContainsAny(name, "/\\"):
-		d.errorf(p, "%.200q is not the name of a file", name)
-		return
+		return fmt.Sprintf("%.200q is not the name of a file", name)
 	case isWheel(name):
 		w, err := pep.ParseWheelName(name)
 		if err != nil {
-			return // a name from before PEP 427; it fits no target
+			return "" // a name from before PEP 427; it fits no target
 		}
 		of, v = w.Name, w.Version
 	case isSdist(name):
 		s, err := pep.ParseSdistName(name, pkg.Name)
-		if err != nil {
-			if !strings.HasPrefix(pep.NormalizeName(name), pkg.Name) {
-				d.errorf(p, "file %.200q is not of %s", name, pkg.Name)
-			}
-			return
+		if err != nil && !strings.HasPrefix(pep.NormalizeName(name), pkg.Name) {
+			return fmt.Sprintf("file %.200q is not of %s", name, pkg.Name)
+		} else if err != nil {
+			return ""
 		}
 		of, v = s.Name, s.Version
 	default:
-		return
+		return ""
 	}
 	switch {
 	case of != pkg.Name:
-		d.errorf(p, "file %.200q is not of %s but of %s", name, pkg.Name, of)
+		return fmt.Sprintf("file %.200q is not of %s but of %s", name, pkg.Name, of)
 	case !pkg.version.IsZero() && v.Compare(pkg.version) != 0 && v.Public() != pkg.Version:
-		d.errorf(p, "file %.200q is not of version %s but of %s", name, pkg.Version, v)
+		return fmt.Sprintf("file %.200q is not of version %s but of %s", name, pkg.Version, v)
 	}
+	return ""
 }
 
 // when reads the time of an upload, which is left out where it is none.
