@@ -258,6 +258,9 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 			return nil, err
 		}
 	}
+	if j.stale.n > 0 {
+		b.Report.Note("%s: %d functions changed since the training of the profile", p.Name, j.stale.n)
+	}
 	s := &stage{plan: p, dir: dir, epoch: b.epoch}
 	err = b.timed("collect", func() error { return s.collect(ctx, j) })
 	if err != nil {

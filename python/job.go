@@ -2,6 +2,7 @@ package python
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,17 @@ type job struct {
 	plan *Plan
 	log  io.Writer // the file; what the user sees is added step by step
 	env  []string
+
+	stale mismatches // functions that the profile no longer fits
+}
+
+// mismatches counts the compiler's warnings about functions that are not what
+// the profile was learned on.
+type mismatches struct{ n int }
+
+func (m *mismatches) Write(p []byte) (int, error) {
+	m.n += bytes.Count(p, []byte("[-Wcoverage-mismatch]"))
+	return len(p), nil
 }
 
 // startJob starts the container of a job with the source in it.
@@ -165,7 +177,7 @@ func (j *job) output(ctx context.Context, argv ...string) (string, error) {
 func (j *job) step(ctx context.Context, name string) error {
 	return j.b.timed(name, func() error {
 		fmt.Fprintf(j.log, "\n==> %s\n", name)
-		out := io.MultiWriter(j.log, j.b.Report.Output())
+		out := io.MultiWriter(j.log, j.b.Report.Output(), &j.stale)
 		err := j.Exec(ctx, engine.Command{
 			Argv: []string{"sh", path.Join(jobDir, "job.sh"), name}, Env: j.env, Dir: jobSrc, Stdout: out, Stderr: out,
 		})

@@ -106,7 +106,8 @@ build() {
 		make "$@"
 		return
 	fi
-	use=$(sed -n 's/^PGO_PROF_USE_FLAG=//p' Makefile)
+	# A function that changed since the training goes without its counts; it is no error.
+	use="$(sed -n 's/^PGO_PROF_USE_FLAG=//p' Makefile) -Wno-error=coverage-mismatch"
 	make FREEZE_MODULE_BOOTSTRAP_DEPS= FREEZE_MODULE_DEPS= "$@" \
 		CFLAGS_NODIST="$use" LDFLAGS_NODIST="$use"
 }

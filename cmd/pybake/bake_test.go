@@ -158,7 +158,7 @@ func TestBake(t *testing.T) {
 	})
 	t.Run("shown", func(t *testing.T) {
 		out, _, status := b.on(t).run(nil, "show", made.Name)
-		if status != 0 || !strings.Contains(out, "builder.package.gcc-14:amd64") || !strings.Contains(out, "nothing has changed") {
+		if status != 0 || !strings.Contains(out, "builder.package.gcc-14:amd64") || !strings.Contains(out, "up to date") {
 			t.Errorf("status %d\n%s", status, out)
 		}
 	})
