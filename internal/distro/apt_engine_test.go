@@ -58,10 +58,6 @@ func TestResolveErrors(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "resolve packages of trixie-amd64: Unable to locate package no-such-package") {
 		t.Errorf("unknown package: %v", err)
 	}
-	_, err = m.Resolve(t.Context(), shared.target, shared.base, nil, []string{localDeb(t, "pybake-sample", "libc6 (>= 99)")})
-	if err == nil || !strings.Contains(err.Error(), "resolve packages of trixie-amd64: ") {
-		t.Errorf("unmet dependency: %v", err)
-	}
 	m, _ = offline(t, shared.cache)
 	_, err = m.Resolve(t.Context(), shared.target, shared.base, []string{"gcc", "make"}, nil)
 	if !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), "packages of trixie-amd64 (gcc make)") {
@@ -118,33 +114,26 @@ func TestFilesMoved(t *testing.T) {
 	at := slices.Index(names(packages), "zlib1g-dev")
 	m, _ := maker(t)
 
-	old := slices.Clone(packages)
-	old[at].Version, old[at].Digest = "1:0.0.1-1", "sha256:"+strings.Repeat("a", 64)
-	_, err := m.Files(t.Context(), shared.target, shared.base, old)
-	moved, ok := errors.AsType[*MovedError](err)
-	if !ok || moved.What != "package zlib1g-dev" || moved.Pinned != "1:0.0.1-1" || !strings.Contains(err.Error(), "of trixie-amd64: pinned 1:0.0.1-1") {
-		t.Errorf("another version: %v", err)
-	}
-	if ok && !strings.Contains(err.Error(), "'1:0.0.1-1' for 'zlib1g-dev' was not found") {
-		t.Errorf("not what apt said: %v", err)
-	}
-
 	other := slices.Clone(packages)
 	other[at].Digest = "sha256:" + strings.Repeat("b", 64)
-	_, err = m.Files(t.Context(), shared.target, shared.base, other)
-	moved, ok = errors.AsType[*MovedError](err)
+	_, err := m.Files(t.Context(), shared.target, shared.base, other)
+	moved, ok := errors.AsType[*MovedError](err)
 	if !ok || moved.What != "package zlib1g-dev" || moved.Found != packages[at].String() {
 		t.Errorf("another hash: %v", err)
 	}
 
-	// Of several that are missing, the one that moved is named.
-	two := slices.Clone(packages)
-	first := slices.IndexFunc(two, func(p project.Package) bool { return p.Name != "zlib1g-dev" })
-	empty, _ := makerOf(t, t.TempDir())
-	two = []project.Package{two[first], old[at]}
-	_, err = empty.Files(t.Context(), shared.target, shared.base, two)
-	if moved, ok = errors.AsType[*MovedError](err); !ok || moved.What != "package zlib1g-dev" {
-		t.Errorf("the second of two: %v", err)
+	// A version that is gone; of several that are missing it is the one named.
+	old := packages[at]
+	old.Version, old.Digest = "1:0.0.1-1", "sha256:"+strings.Repeat("a", 64)
+	two := []project.Package{packages[(at+1)%len(packages)], old}
+	m, _ = makerOf(t, t.TempDir())
+	_, err = m.Files(t.Context(), shared.target, shared.base, two)
+	moved, ok = errors.AsType[*MovedError](err)
+	if !ok || moved.What != "package zlib1g-dev" || moved.Pinned != "1:0.0.1-1" {
+		t.Errorf("another version: %v", err)
+	}
+	if ok && !strings.Contains(err.Error(), "'1:0.0.1-1' for 'zlib1g-dev' was not found") {
+		t.Errorf("not what apt said: %v", err)
 	}
 }
 
