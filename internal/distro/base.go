@@ -5,12 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
@@ -192,47 +188,6 @@ func (m *Maker) importTar(ctx context.Context, ref, path string) error {
 		Cmd: []string{"/bin/sh"},
 	})
 	return err
-}
-
-// bootstrap runs mmdebstrap into the cache.
-func (m *Maker) bootstrap(ctx context.Context, t Target) (digest, path string, err error) {
-	recipe := t.Distro.Base.Mmdebstrap
-	args := []string{
-		"--quiet", "--variant=" + recipe.Variant, "--architectures=" + t.Arch,
-		"--components=" + strings.Join(recipe.Components, ","), "--format=tar", t.Distro.Codename, "-",
-	}
-	if mirror := m.Mirror[t.Distro.Codename]; mirror != "" {
-		args = append(args, mirror)
-	}
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	// It mounts and unmounts: let it end in its own way before it is killed.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 4 * time.Second
-	cmd.Env = append(slices.Clone(m.Environ), "SOURCE_DATE_EPOCH="+epoch, "LC_ALL=C.UTF-8")
-	var said strings.Builder
-	cmd.Stderr = io.MultiWriter(&said, m.Report.Output())
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", "", fmt.Errorf("mmdebstrap: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
-		return "", "", fmt.Errorf("mmdebstrap: %w", err)
-	}
-	file, addErr := m.Fetcher.Add(ctx, "base-"+t.String()+".tar", out)
-	if err := cmd.Wait(); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return "", "", fmt.Errorf("mmdebstrap %s: %w: %s", t.Distro.Codename, err, lastErrors(said.String()))
-	}
-	if addErr != nil {
-		return "", "", addErr
-	}
-	got, err := m.Fetcher.Get(ctx, []fetch.File{file}, nil)
-	if err != nil {
-		return "", "", err
-	}
-	return "sha256:" + file.SHA256, got.Path, nil
 }
 
 // repository is a reference without its tag.

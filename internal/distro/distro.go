@@ -61,8 +61,10 @@ type Maker struct {
 	Mirror map[string]string
 	// Image replaces the recipe's base image, by codename: "corp/base:1".
 	Image map[string]string
-	// Environ is the environment of mmdebstrap: PATH and proxies.
-	Environ []string
+	// Mmdebstrap is the program: "/usr/bin/mmdebstrap"; empty: the one on the
+	// PATH of this process. Environ is its environment: PATH and proxies.
+	Mmdebstrap string
+	Environ    []string
 }
 
 // Target is a distro on an architecture.
