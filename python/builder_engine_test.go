@@ -116,6 +116,8 @@ var faults = []struct {
 	{"nopie", "-no-pie", []string{"not position independent"}},
 	{"nobuildid", "-shared -Wl,--build-id=none", []string{"no build id"}},
 	{"textrel", "-shared -Wl,-z,notext -DTEXTREL", []string{"text relocations"}},
+	// Not loaded but linked, by who embeds 3.9: config-3.9-x86_64-linux-gnu/python.o.
+	{"object", "-c", nil},
 	{"static", "-static", []string{"not position independent", "no BIND_NOW"}},
 	{
 		"everything", "-no-pie -Wl,-z,norelro -Wl,-z,lazy -Wl,-z,execstack -Wl,--build-id=none -Wl,-rpath,/x",
