@@ -75,6 +75,13 @@ func (d *Draft) prepare() error {
 // subdirectory logs.
 func (d *Draft) Dir() string { return filepath.Join(d.session, "artifact") }
 
+// Scratch makes a directory for what is needed on the way and is no part of the
+// artifact. It goes with the draft.
+func (d *Draft) Scratch(name string) (string, error) {
+	dir := filepath.Join(d.session, "scratch-"+name)
+	return dir, os.Mkdir(dir, 0o755)
+}
+
 // Publish completes the manifest, writes it beside the files, renames the
 // draft into the store, and points the stable name at it. If the store already
 // has an artifact with this key, that one is returned and the draft dropped;

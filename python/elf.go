@@ -2,6 +2,7 @@ package python
 
 import (
 	"debug/elf"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -95,6 +96,28 @@ func hardened(name string) (missing []string, err error) {
 		want(len(paths) == 0, fmt.Sprintf("run path %s", strings.Join(paths, ":")))
 	}
 	return missing, nil
+}
+
+// buildID returns the build id of an ELF file in hexadecimal.
+func buildID(name string) (string, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	section := f.Section(".note.gnu.build-id")
+	if section == nil {
+		return "", errors.New("no build id")
+	}
+	note, err := section.Data()
+	if err != nil {
+		return "", err
+	}
+	// Sizes of name and description, the type, the name "GNU\0", the id.
+	if len(note) < 16+8 {
+		return "", errors.New("build id: too short")
+	}
+	return hex.EncodeToString(note[16:]), nil
 }
 
 func has(values []uint64, flag uint64) bool {

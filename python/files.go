@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/nfpm"
@@ -15,10 +16,18 @@ import (
 // here.
 func (p *proof) files(ctx context.Context) error {
 	const round = "files"
-	p.check(round, "elf", func() (string, error) { return p.eachFile(ctx, p.checkELF) })
-	p.check(round, "builder-paths", func() (string, error) { return p.eachFile(ctx, checkPaths) })
-	p.check(round, "modes", func() (string, error) { return p.eachFile(ctx, checkMode) })
-	return ctx.Err()
+	for _, check := range []struct {
+		name string
+		file func(nfpm.File) error
+	}{
+		{"elf", p.checkELF}, {"symbols", p.checkSymbols}, {"builder-paths", checkPaths}, {"modes", checkMode},
+	} {
+		_, err := p.check(round, check.name, func() (string, error) { return p.eachFile(ctx, check.file) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachFile runs a check over every file of every package and lists what fails.
@@ -37,7 +46,7 @@ func (p *proof) eachFile(ctx context.Context, check func(nfpm.File) error) (stri
 		}
 	}
 	if len(bad) > 0 {
-		return "", fmt.Errorf("%d files: %s", len(bad), strings.Join(bad[:min(len(bad), 10)], "; "))
+		return "", finding(fmt.Sprintf("%d files: %s", len(bad), strings.Join(bad[:min(len(bad), 10)], "; ")))
 	}
 	return fmt.Sprintf("%d files", n), nil
 }
@@ -55,6 +64,27 @@ func (p *proof) checkELF(f nfpm.File) error {
 		err = fmt.Errorf("%s", strings.Join(missing, ", "))
 	}
 	return err
+}
+
+// checkSymbols wants the detached symbols of every ELF file where gdb looks for
+// them, by its build id.
+func (p *proof) checkSymbols(f nfpm.File) error {
+	if f.Source == "" || strings.HasPrefix(f.Path, "/usr/lib/debug/") {
+		return nil
+	}
+	is, err := isELF(f.Source)
+	if err != nil || !is {
+		return err
+	}
+	id, err := buildID(f.Source)
+	if err != nil {
+		return err
+	}
+	symbols := "/usr/lib/debug/.build-id/" + id[:2] + "/" + id[2:] + ".debug"
+	if !slices.ContainsFunc(p.s.files["pybake-python"+p.s.plan.Series+"-dbgsym"], func(f nfpm.File) bool { return f.Path == symbols }) {
+		return fmt.Errorf("%s is not in the symbol package", symbols)
+	}
+	return nil
 }
 
 // builderDirs are directories of the builder, which nothing may name.

@@ -91,7 +91,7 @@ func TestFileChecks(t *testing.T) {
 		return passed, failed, detail
 	}
 	passed, failed, _ := names(func(*stage) {})
-	if diff := cmp.Diff([]string{"elf", "builder-paths", "modes"}, passed); diff != "" || failed != nil {
+	if diff := cmp.Diff([]string{"elf", "symbols", "builder-paths", "modes"}, passed); diff != "" || failed != nil {
 		t.Errorf("a clean tree: failed %v, passed %s", failed, diff)
 	}
 	const venv = "pybake-python3.13-venv"
@@ -104,7 +104,7 @@ func TestFileChecks(t *testing.T) {
 		t.Errorf("a mode: %s %s", diff, detail)
 	}
 	_, failed, detail = names(func(s *stage) { write(t, s.files[venv][0].Source, "\x7fELF and no more") })
-	if diff := cmp.Diff([]string{"elf"}, failed); diff != "" || !strings.Contains(detail, "ensurepip/__init__.py") {
+	if diff := cmp.Diff([]string{"elf", "symbols"}, failed); diff != "" || !strings.Contains(detail, "ensurepip/__init__.py") {
 		t.Errorf("half an ELF file: %s %s", diff, detail)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,12 +38,18 @@ type job struct {
 	stale mismatches // functions that the profile no longer fits
 }
 
-// mismatches counts the compiler's warnings about functions that are not what
-// the profile was learned on.
-type mismatches struct{ n int }
+// mismatches counts the compiler's warnings about functions that are not where
+// or what they were when the profile was learned.
+type mismatches struct {
+	n    int
+	tail []byte // of the last write, in which a warning may have begun
+}
 
 func (m *mismatches) Write(p []byte) (int, error) {
-	m.n += bytes.Count(p, []byte("[-Wcoverage-mismatch]"))
+	warning := []byte("[-Wcoverage-mismatch]")
+	text := append(m.tail, p...)
+	m.n += bytes.Count(text, warning)
+	m.tail = slices.Clone(text[max(0, len(text)-len(warning)+1):])
 	return len(p), nil
 }
 
@@ -195,8 +202,8 @@ func (j *job) get(ctx context.Context, name, to string) error {
 		return fmt.Errorf("fetch %s: %w", name, err)
 	}
 	defer stream.Close()
-	members := tar.NewReader(stream)
-	if _, err := members.Next(); err != nil {
+	members, err := regular(stream)
+	if err != nil {
 		return fmt.Errorf("fetch %s: %w", name, err)
 	}
 	f, err := os.Create(to)
@@ -208,6 +215,22 @@ func (j *job) get(ctx context.Context, name, to string) error {
 		return fmt.Errorf("fetch %s: %w", name, err)
 	}
 	return f.Close()
+}
+
+// maxFile is the largest single file that is taken from a container.
+const maxFile = 1 << 30
+
+// regular reads the one file of a stream of Container.Get.
+func regular(stream io.Reader) (io.Reader, error) {
+	members := tar.NewReader(stream)
+	h, err := members.Next()
+	if err != nil {
+		return nil, err
+	}
+	if h.Typeflag != tar.TypeReg || h.Size > maxFile {
+		return nil, fmt.Errorf("%s: want a file of at most %d bytes, have type %q and %d bytes", h.Name, maxFile, h.Typeflag, h.Size)
+	}
+	return members, nil
 }
 
 // timed runs a step, reports it and notes how long it took.

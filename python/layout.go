@@ -21,7 +21,6 @@ type layout struct {
 type packageRecipe struct {
 	Name        string            `toml:"name"`
 	Section     string            `toml:"section"`
-	Priority    string            `toml:"priority"`
 	Synopsis    string            `toml:"synopsis"`
 	Description string            `toml:"description"`
 	Depends     []string          `toml:"depends"`

@@ -120,11 +120,12 @@ func (s *stage) shlibdeps(ctx context.Context, j *job, name string) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	_, list, found := strings.Cut(strings.TrimSpace(out), "shlibs:Depends=")
-	if !found {
-		return nil, fmt.Errorf("dpkg-shlibdeps printed %q", out)
+	for line := range strings.Lines(out) {
+		if list, found := strings.CutPrefix(strings.TrimSpace(line), "shlibs:Depends="); found {
+			return strings.Split(list, ", "), nil
+		}
 	}
-	return strings.Split(list, ", "), nil
+	return nil, fmt.Errorf("dpkg-shlibdeps printed %q", out)
 }
 
 // build makes the .deb of one recipe for a release.
@@ -227,7 +228,7 @@ func gzipped(text string) []byte {
 
 // write makes the packages in a directory, several at once, and lists them in
 // the order of the layout.
-func (s *stage) write(dir string, release int, compression string, only ...string) ([]artifacts.File, error) {
+func (s *stage) write(ctx context.Context, dir string, release int, compression string, only ...string) ([]artifacts.File, error) {
 	var out []artifacts.File
 	var wg sync.WaitGroup
 	errs := make([]error, len(s.layout.Packages))
@@ -244,6 +245,9 @@ func (s *stage) write(dir string, release int, compression string, only ...strin
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
+			if errs[i] = ctx.Err(); errs[i] != nil {
+				return
+			}
 			errs[i] = p.WriteFile(filepath.Join(dir, p.FileName()))
 		})
 	}

@@ -94,7 +94,7 @@ func TestPackages(t *testing.T) {
 	s := fakeStage(t, p)
 	for _, release := range []int{1, 2} {
 		dir := t.TempDir()
-		files, err := s.write(dir, release, p.Distro.Package.Compression)
+		files, err := s.write(t.Context(), dir, release, p.Distro.Package.Compression)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func TestSameBytes(t *testing.T) {
 	var first []artifacts.File
 	dirs := []string{t.TempDir(), t.TempDir()}
 	for _, dir := range dirs {
-		files, err := fakeStage(t, p).write(dir, 1, p.Distro.Package.Compression)
+		files, err := fakeStage(t, p).write(t.Context(), dir, 1, p.Distro.Package.Compression)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func read(t *testing.T, name string) []byte {
 func TestWriteOnly(t *testing.T) {
 	dir := t.TempDir()
 	s := fakeStage(t, planFor(t, request("3.13.5")))
-	files, err := s.write(dir, 2, "gzip:1", "pybake-python3.13", "pybake-python3.13-venv")
+	files, err := s.write(t.Context(), dir, 2, "gzip:1", "pybake-python3.13", "pybake-python3.13-venv")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestWriteFails(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.dir, "opt/python/3.13/lib/python3.13/os.py")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.write(dir, 1, "gzip:1", "pybake-python3.13"); err == nil || !strings.Contains(err.Error(), "os.py") {
+	if _, err := s.write(t.Context(), dir, 1, "gzip:1", "pybake-python3.13"); err == nil || !strings.Contains(err.Error(), "os.py") {
 		t.Errorf("error %v", err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -240,7 +240,7 @@ func TestInstalledSize(t *testing.T) {
 	s := fakeStage(t, planFor(t, request("3.13.5")))
 	write(t, filepath.Join(s.dir, "opt/python/3.13/bin/python3.13"), strings.Repeat("x", 3<<20))
 	dir := t.TempDir()
-	files, err := s.write(dir, 1, "gzip:1")
+	files, err := s.write(t.Context(), dir, 1, "gzip:1")
 	if err != nil {
 		t.Fatal(err)
 	}

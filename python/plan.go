@@ -154,7 +154,8 @@ var compilerPackage = regexp.MustCompile(`^gcc-[0-9]+$`)
 // release of the series.
 func (p *Plan) profileConditions() project.ProfilePin {
 	pin := project.ProfilePin{
-		Series: p.Series, Distro: p.Distro.Codename, Arch: p.Request.Arch, Variant: "pgo+lto",
+		Series: p.Series, Distro: p.Distro.Codename, Arch: p.Request.Arch,
+		Variant:  "pgo " + hashJSON(p.Recipe.Configure, p.Recipe.CFlags)[len("sha256:"):][:12],
 		Workload: strings.Join(p.Recipe.Profile, " "),
 	}
 	for _, pkg := range p.builder.Packages {

@@ -1,10 +1,7 @@
 package python
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,23 +13,7 @@ import (
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
-	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
-	"github.com/pybake/pybake/internal/fetch"
-	"github.com/pybake/pybake/internal/project"
-)
-
-// proofDir is where check.py and what it needs are in a clean container.
-const proofDir = "/tmp/pybake"
-
-// Checks of check.py: those that must pass with nothing but the runtime and
-// -venv installed, and those for which the other packages are there too.
-var (
-	runtimeChecks = []string{
-		"version", "no-compiler", "extensions", "ssl", "sqlite", "compression", "zoneinfo", "ctypes",
-		"terminal", "dbm", "decimal", "uuid", "externally-managed", "venv", "extension",
-	}
-	fullChecks = []string{"sysconfig", "embed", "tk", "imports", "suite", "libraries"}
 )
 
 // CheckError says which checks the packages did not pass.
@@ -50,24 +31,67 @@ func (e *CheckError) Error() string {
 	return b.String()
 }
 
+// finding is what a check finds wrong with the packages. Any other error, but
+// that a command in a container failed, is none of theirs and ends the proof.
+type finding string
+
+func (f finding) Error() string { return string(f) }
+
 // proof is one round of checks over finished packages.
 type proof struct {
 	b     *Builder
 	s     *stage
+	draft *artifacts.Draft
 	image string            // of the builder
 	debs  map[string]string // by package
 	log   io.Writer
+
+	few, most, all []string // packages installed together, from few to all
+	// What has to be there before they can be installed on the base, from the cache.
+	fewDeps, mostDeps, allDeps, python3 []string
 
 	mu     sync.Mutex
 	checks map[string][]artifacts.Check // by round
 }
 
-// prove accepts packages or says which checks they failed.
-func (b *Builder) prove(ctx context.Context, s *stage, image, dir string, packages []artifacts.File, log io.Writer) ([]artifacts.Check, error) {
-	p := &proof{b: b, s: s, image: image, log: log, debs: map[string]string{}, checks: map[string][]artifacts.Check{}}
-	for _, f := range packages {
-		p.debs[f.Package.Name] = filepath.Join(dir, f.Path)
+// resolveProof pins what the proof needs whatever is built, before the build:
+// afterwards it would be late to find the mirror away.
+func (b *Builder) resolveProof(ctx context.Context, p *Plan) error {
+	for _, name := range []string{"python3", "lintian"} {
+		pin, err := b.pinnedSet(ctx, p, runtimeSet, name, []string{name}, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := b.Distros.Files(ctx, p.Target(), p.base, pin.Packages); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// prove accepts packages or says which checks they failed.
+func (b *Builder) prove(ctx context.Context, s *stage, image string, draft *artifacts.Draft, packages []artifacts.File, log io.Writer) ([]artifacts.Check, error) {
+	p := &proof{b: b, s: s, draft: draft, image: image, log: log, debs: map[string]string{}, checks: map[string][]artifacts.Check{}}
+	for _, f := range packages {
+		p.debs[f.Package.Name] = filepath.Join(draft.Dir(), f.Path)
+	}
+	var all []artifacts.Check
+	err := b.timed("check", func() (err error) {
+		if err := p.resolve(ctx); err != nil {
+			return err
+		}
+		all, err = p.rounds(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.Report.Note("%s: %d checks passed", s.plan.Name, len(all))
+	return all, nil
+}
+
+// rounds runs the checks, those that need containers of their own at once.
+func (p *proof) rounds(ctx context.Context) (all []artifacts.Check, err error) {
 	rounds := []struct {
 		name string
 		run  func(context.Context) error
@@ -77,30 +101,23 @@ func (b *Builder) prove(ctx context.Context, s *stage, image, dir string, packag
 		{"upgrade and purge", p.upgrade},
 		{"lintian", p.lint},
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make([]error, len(rounds))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var wg sync.WaitGroup
-	for i, round := range rounds {
+	for _, round := range rounds {
 		wg.Go(func() {
-			errs[i] = b.timed("check "+round.name, func() error { return round.run(ctx) })
-			if errs[i] != nil {
-				errs[i] = fmt.Errorf("%s: check %s: %w", s.plan.Name, round.name, errs[i])
-				cancel()
+			start := time.Now()
+			if err := round.run(ctx); err != nil {
+				cancel(fmt.Errorf("%s: check %s: %w", p.s.plan.Name, round.name, err)) // the first one counts
 			}
+			p.b.noteStep(artifacts.Step{Name: "check " + round.name, Seconds: time.Since(start).Seconds()})
 		})
 	}
 	wg.Wait()
-	// The first error is the cause, the others may be what it cancelled.
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, err
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	var all, failed []artifacts.Check
+	var failed []artifacts.Check
 	for _, round := range rounds {
 		all = append(all, p.checks[round.name]...)
 	}
@@ -110,9 +127,8 @@ func (b *Builder) prove(ctx context.Context, s *stage, image, dir string, packag
 		}
 	}
 	if len(failed) > 0 {
-		return nil, &CheckError{Name: s.plan.Name, Failed: failed}
+		return nil, &CheckError{Name: p.s.plan.Name, Failed: failed}
 	}
-	b.Report.Note("%s: %d checks passed", s.plan.Name, len(all))
 	return all, nil
 }
 
@@ -122,19 +138,23 @@ func (p *proof) add(round string, c artifacts.Check) {
 	p.checks[round] = append(p.checks[round], c)
 }
 
-// check runs one check of a round: an error of detail fails it.
-func (p *proof) check(round, name string, run func() (detail string, err error)) {
+// check runs one check of a round. ok is false if it found something; err is
+// for what is not the packages' fault.
+func (p *proof) check(round, name string, run func() (detail string, err error)) (ok bool, err error) {
 	start := time.Now()
 	detail, err := run()
 	c := artifacts.Check{Name: name, OK: err == nil, Seconds: time.Since(start).Seconds(), Detail: detail}
 	if err != nil {
+		if !errors.As(err, new(finding)) && !errors.As(err, new(*engine.ExitError)) {
+			return false, err
+		}
 		c.Detail = err.Error()
 	}
 	p.add(round, c)
+	return c.OK, nil
 }
 
-// packages are the paths of some of the packages; with no names, of all that
-// are installed in containers.
+// packages are the paths of some of the packages, by the ends of their names.
 func (p *proof) packages(suffixes ...string) []string {
 	var out []string
 	for _, s := range suffixes {
@@ -147,224 +167,50 @@ func (p *proof) packages(suffixes ...string) []string {
 	return out
 }
 
-// dependencies are the cached packages that have to be there before the given
-// ones can be installed on the base.
-func (p *proof) dependencies(ctx context.Context, who string, debs []string) ([]string, error) {
-	var request []string
-	for _, r := range p.s.layout.Packages {
-		if slices.Contains(debs, p.debs[r.Name]) {
-			request = append(request, r.Depends...)
-			request = append(request, p.s.depends[r.Name]...)
-		}
-	}
-	request = slices.DeleteFunc(request, func(d string) bool { return strings.HasPrefix(d, "pybake-") })
-	slices.Sort(request)
-	return p.pinned(ctx, who, slices.Compact(request), debs)
-}
-
-func (p *proof) pinned(ctx context.Context, who string, request, local []string) ([]string, error) {
-	plan := p.s.plan
-	pin, err := p.b.pinnedSet(ctx, plan, (*project.Lock).Runtime, (*project.Lock).SetRuntime, who, request, local)
-	if err != nil {
-		return nil, err
-	}
-	return p.b.Distros.Files(ctx, plan.Target(), plan.base, pin.Packages)
-}
-
-// clean installs the packages in a container of the base and uses them as an
-// ordinary user does.
-func (p *proof) clean(ctx context.Context) error {
-	const round = "clean container"
-	plan := p.s.plan
-	probe, err := p.compileProbe(ctx)
-	if err != nil {
-		return err
-	}
-	c, err := p.b.Distros.Offliner(ctx, plan.Target(), distro.BaseRef(plan.Target(), plan.base.Digest), "clean")
-	if err != nil {
-		return err
-	}
-	defer c.Remove(ctx)
-	if err := p.putProof(ctx, c, probe); err != nil {
-		return err
-	}
-	few := p.packages("", "-venv")
-	p.install(ctx, c, round, "install", plan.owner(), few)
-	if err := p.python(ctx, c, round, runtimeChecks); err != nil {
-		return err
-	}
-	all := p.packages("", "-venv", "lib", "-dev", "-tk", "-test")
-	p.install(ctx, c, round, "install-all", plan.owner()+" all", all)
-	if err := p.python(ctx, c, round, fullChecks); err != nil {
-		return err
-	}
-	p.check(round, "purge-all", func() (string, error) { return p.purge(ctx, c) })
-	return c.Remove(ctx)
-}
-
-// install installs packages and what they depend on, as a check.
-func (p *proof) install(ctx context.Context, c *engine.Container, round, name, who string, debs []string) {
-	p.check(round, name, func() (string, error) {
-		deps, err := p.dependencies(ctx, who, debs)
+// resolve finds, pins and fetches what of the distro is installed beside the
+// packages, and notes it in the log.
+func (p *proof) resolve(ctx context.Context) error {
+	p.few = p.packages("", "-venv")
+	p.most = p.packages("", "-venv", "lib")
+	p.all = p.packages("", "-venv", "lib", "-dev", "-tk", "-test", "-dbgsym")
+	owner := p.s.plan.owner()
+	for _, set := range []struct {
+		who     string
+		request []string
+		local   []string
+		files   *[]string
+	}{
+		{owner, p.dependencies(p.few), p.few, &p.fewDeps},
+		{owner + " lib", p.dependencies(p.most), p.most, &p.mostDeps},
+		{owner + " all", p.dependencies(p.all), p.all, &p.allDeps},
+		{"python3", []string{"python3"}, nil, &p.python3},
+	} {
+		plan := p.s.plan
+		pin, err := p.b.pinnedSet(ctx, plan, runtimeSet, set.who, set.request, set.local)
 		if err != nil {
-			return "", err
+			return err
 		}
-		err = p.b.Distros.Install(ctx, c, slices.Concat(deps, debs))
-		return fmt.Sprintf("%d packages and %d of the distro, with no network", len(debs), len(deps)), err
-	})
-}
-
-// python runs checks of check.py as an ordinary user.
-func (p *proof) python(ctx context.Context, c *engine.Container, round string, names []string) error {
-	var out, said bytes.Buffer
-	err := c.Exec(ctx, engine.Command{
-		Argv: append([]string{
-			p.s.plan.Prefix() + "/bin/python" + p.s.plan.Series, proofDir + "/check.py", proofDir + "/config.json",
-		}, names...),
-		Env: []string{"HOME=" + proofDir, "LC_ALL=C.UTF-8", "TERM=linux"}, Dir: proofDir, Stdout: &out, Stderr: &said,
-	})
-	var exit *engine.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return err
-	}
-	lines := bufio.NewScanner(&out)
-	lines.Buffer(nil, 1<<20)
-	seen := map[string]bool{}
-	for lines.Scan() {
-		var check artifacts.Check
-		if json.Unmarshal(lines.Bytes(), &check) == nil && check.Name != "" {
-			seen[check.Name] = true
-			p.add(round, check)
+		fmt.Fprintf(p.log, "\n==> installed for the checks of %s\n", set.who)
+		for _, pkg := range pin.Packages {
+			fmt.Fprintln(p.log, pkg)
 		}
-	}
-	for _, name := range names {
-		if !seen[name] {
-			p.add(round, artifacts.Check{Name: name, Detail: fmt.Sprintf("did not finish: %v: %s", err, tail(said.String()))})
+		if *set.files, err = p.b.Distros.Files(ctx, plan.Target(), plan.base, pin.Packages); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func tail(s string) string {
-	s = strings.TrimSpace(s)
-	if len(s) > 600 {
-		s = "…" + s[len(s)-600:]
-	}
-	return s
-}
-
-// putProof gives a clean container the checks and what they use.
-func (p *proof) putProof(ctx context.Context, c *engine.Container, probe []fetch.MemFile) error {
-	plan := p.s.plan
-	// The check tk is for the one extension module that another package has.
-	extensions := slices.DeleteFunc(slices.Clone(plan.Recipe.Extensions), func(e string) bool { return e == "_tkinter" })
-	config, err := json.Marshal(map[string]any{
-		"version": plan.Version, "prefix": plan.Prefix(), "builder": builderDirs, "extensions": extensions,
-		"skip": plan.Recipe.ImportSkip, "probe": proofDir,
-	})
-	if err != nil {
-		return err
-	}
-	certificate, err := selfSigned()
-	if err != nil {
-		return err
-	}
-	files := append([]fetch.MemFile{
-		{Name: "check.py", Data: checkScript}, {Name: "config.json", Data: config}, {Name: "tls.pem", Data: certificate},
-	}, probe...)
-	j := &job{Container: c}
-	return j.putFiles(ctx, proofDir, files)
-}
-
-// compileProbe compiles an extension module and an embedding program in the
-// builder against the packages, as a user of -dev does.
-func (p *proof) compileProbe(ctx context.Context) ([]fetch.MemFile, error) {
-	plan := p.s.plan
-	c, err := p.b.Distros.Offliner(ctx, plan.Target(), p.image, "probe")
-	if err != nil {
-		return nil, err
-	}
-	defer c.Remove(ctx)
-	if err := p.b.Distros.Install(ctx, c, p.packages("", "lib", "-dev")); err != nil {
-		return nil, err
-	}
-	j := &job{Container: c}
-	files := []fetch.MemFile{{Name: "probe.c", Data: probeSource}, {Name: "embed.c", Data: embedSource}}
-	if err := j.putFiles(ctx, proofDir, files); err != nil {
-		return nil, err
-	}
-	var said strings.Builder
-	err = c.Exec(ctx, engine.Command{
-		Argv: []string{"sh", "-euc", `
-			config="$1-config"
-			gcc -shared -fPIC $("$config" --cflags) probe.c -o pybake_probe.so
-			gcc -fPIE -pie $("$config" --cflags --embed) embed.c -o pybake_embed $("$config" --ldflags --embed)`,
-			"sh", plan.Prefix() + "/bin/python" + plan.Series},
-		Dir: proofDir, Stdout: &said, Stderr: &said,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("compile against -dev: %w: %s", err, tail(said.String()))
-	}
-	var out []fetch.MemFile
-	for _, name := range []string{"pybake_probe.so", "pybake_embed"} {
-		data, err := readFile(ctx, c, proofDir+"/"+name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, fetch.MemFile{Name: name, Data: data, Exec: true})
-	}
-	return out, c.Remove(ctx)
-}
-
-// lint runs the distro's lintian over the packages.
-func (p *proof) lint(ctx context.Context) error {
-	plan := p.s.plan
-	pin, err := p.b.pinnedSet(ctx, plan, (*project.Lock).Runtime, (*project.Lock).SetRuntime, "lintian", []string{"lintian"}, nil)
-	if err != nil {
-		return err
-	}
-	image, err := p.b.Distros.Builder(ctx, plan.Target(), plan.base, pin.Packages, "lint")
-	if err != nil {
-		return err
-	}
-	c, err := p.b.Distros.Offliner(ctx, plan.Target(), image, "lint")
-	if err != nil {
-		return err
-	}
-	defer c.Remove(ctx)
-	var debs []string
-	for _, deb := range p.debs {
-		debs = append(debs, deb)
-	}
-	slices.Sort(debs)
-	paths, err := distro.PutFiles(ctx, c, "/srv", debs)
-	if err != nil {
-		return err
-	}
-	p.check("lintian", "lintian", func() (string, error) {
-		var out strings.Builder
-		err := c.Exec(ctx, engine.Command{
-			Argv: append([]string{"lintian", "--fail-on", "error", "--tag-display-limit", "0"}, paths...),
-			Env:  []string{"HOME=/home/pybake", "LC_ALL=C.UTF-8"}, Stdout: &out, Stderr: &out,
-		})
-		fmt.Fprintf(p.log, "\n==> lintian\n%s", out.String())
-		errs, warnings := countTags(out.String())
-		if err != nil {
-			return "", fmt.Errorf("%w: %d errors: %s", err, len(errs), strings.Join(errs[:min(len(errs), 10)], "; "))
-		}
-		return fmt.Sprintf("no errors, %d warnings", warnings), nil
-	})
-	return c.Remove(ctx)
-}
-
-func countTags(out string) (errs []string, warnings int) {
-	for line := range strings.Lines(out) {
-		switch {
-		case strings.HasPrefix(line, "E: "):
-			errs = append(errs, strings.TrimSpace(line))
-		case strings.HasPrefix(line, "W: "):
-			warnings++
+// dependencies are the relations of some of the packages to those of the
+// distro.
+func (p *proof) dependencies(debs []string) []string {
+	var request []string
+	for _, r := range p.s.layout.Packages {
+		if slices.Contains(debs, p.debs[r.Name]) {
+			request = slices.Concat(request, r.Depends, p.s.depends[r.Name])
 		}
 	}
-	return errs, warnings
+	request = slices.DeleteFunc(request, func(d string) bool { return strings.HasPrefix(d, "pybake-") })
+	slices.Sort(request)
+	return slices.Compact(request)
 }

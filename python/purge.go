@@ -1,7 +1,6 @@
 package python
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,8 +10,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,41 +26,17 @@ import (
 func (p *proof) upgrade(ctx context.Context) error {
 	const round = "upgrade and purge"
 	plan := p.s.plan
-	few := p.packages("", "-venv", "lib")
-	ours, err := p.dependencies(ctx, plan.owner()+" lib", few)
+	newer, err := p.nextRelease(ctx)
 	if err != nil {
 		return err
 	}
-	python3, err := p.pinned(ctx, "python3", []string{"python3"}, nil)
-	if err != nil {
-		return err
-	}
-	next, err := os.MkdirTemp(p.b.Fetcher.Cache, "upgrade-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(next)
-	var names []string
-	for _, deb := range few {
-		name, _, _ := strings.Cut(filepath.Base(deb), "_")
-		names = append(names, name)
-	}
-	packages, err := p.s.write(next, plan.Request.Release+1, "gzip:1", names...)
-	if err != nil {
-		return err
-	}
-	var newer []string
-	for _, f := range packages {
-		newer = append(newer, filepath.Join(next, f.Path))
-	}
-
 	c, err := p.b.Distros.Offliner(ctx, plan.Target(), distro.BaseRef(plan.Target(), plan.base.Digest), "upgrade")
 	if err != nil {
 		return err
 	}
 	defer c.Remove(ctx)
 	// The same package may be needed by both.
-	together := slices.Concat(python3, ours)
+	together := slices.Concat(p.python3, p.mostDeps)
 	slices.Sort(together)
 	if err := p.b.Distros.Install(ctx, c, slices.Compact(together)); err != nil {
 		return err
@@ -70,57 +45,89 @@ func (p *proof) upgrade(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	python := plan.Prefix() + "/bin/python" + plan.Series
-	p.check(round, "distro-python", func() (string, error) {
-		const probe = `command -v python3; python3 -c 'import ssl, sys; print(sys.version, ssl.OPENSSL_VERSION)'`
-		was, err := output(ctx, c, probe)
-		if err != nil {
-			return "", err
+	for _, check := range []struct {
+		name string
+		run  func() (string, error)
+	}{
+		{"distro-python", func() (string, error) { return p.besideDistro(ctx, c) }},
+		{"upgrade", func() (string, error) { return p.toNextRelease(ctx, c, newer) }},
+		{"purge", func() (string, error) { return p.asBefore(ctx, c, before) }},
+	} {
+		if ok, err := p.check(round, check.name, check.run); !ok {
+			return err
 		}
-		if err := p.b.Distros.Install(ctx, c, few); err != nil {
-			return "", err
-		}
-		is, err := output(ctx, c, probe)
-		if err == nil && is != was {
-			err = fmt.Errorf("python3 was %q, is %q", was, is)
-		}
-		return strings.ReplaceAll(was, "\n", " "), err
-	})
-	p.check(round, "upgrade", func() (string, error) {
-		// Used by root, so that bytecode is left behind.
-		if said, err := output(ctx, c, python+` -O -c 'import json, asyncio' && `+python+` -OO -c 'import email.message'`); err != nil {
-			return "", fmt.Errorf("%w: %s", err, said)
-		}
-		if err := p.b.Distros.Install(ctx, c, newer); err != nil {
-			return "", err
-		}
-		said, err := output(ctx, c, python+` --version; dpkg-query -W -f '${Version}' pybake-python`+plan.Series)
-		if err == nil && !strings.HasSuffix(said, plan.packageVersion(plan.Request.Release+1)) {
-			err = fmt.Errorf("after the upgrade: %q", said)
-		}
-		return fmt.Sprintf("%s to %s in place", plan.PackageVersion(), plan.packageVersion(plan.Request.Release+1)), err
-	})
-	p.check(round, "purge", func() (string, error) {
-		if _, err := p.purge(ctx, c); err != nil {
-			return "", err
-		}
-		after, err := snapshot(ctx, c)
-		if err != nil {
-			return "", err
-		}
-		var left []string
-		for path := range after {
-			if !before[path] {
-				left = append(left, path)
-			}
-		}
-		slices.Sort(left)
-		if len(left) > 0 {
-			return "", fmt.Errorf("left behind: %s", strings.Join(left, " "))
-		}
-		return fmt.Sprintf("the container's %d files are what they were", len(before)), nil
-	})
+	}
 	return c.Remove(ctx)
+}
+
+// nextRelease makes packages of the next release, with the same files.
+func (p *proof) nextRelease(ctx context.Context) (paths []string, err error) {
+	dir, err := p.draft.Scratch("upgrade")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for name, deb := range p.debs {
+		if slices.Contains(p.most, deb) {
+			names = append(names, name)
+		}
+	}
+	packages, err := p.s.write(ctx, dir, p.s.plan.Request.Release+1, "gzip:1", names...)
+	for _, f := range packages {
+		paths = append(paths, filepath.Join(dir, f.Path))
+	}
+	return paths, err
+}
+
+// besideDistro installs the packages where the distro's own Python is.
+func (p *proof) besideDistro(ctx context.Context, c *engine.Container) (string, error) {
+	const probe = `command -v python3; python3 -c 'import ssl, sys; print(sys.version, ssl.OPENSSL_VERSION)'`
+	was, err := output(ctx, c, probe)
+	if err != nil {
+		return "", err
+	}
+	if err := p.b.Distros.Install(ctx, c, p.most); err != nil {
+		return "", err
+	}
+	is, err := output(ctx, c, probe)
+	if err == nil && is != was {
+		err = finding(fmt.Sprintf("python3 was %q, is %q", was, is))
+	}
+	return strings.ReplaceAll(strings.TrimSpace(was), "\n", " "), err
+}
+
+// toNextRelease upgrades what root has used, so that bytecode is left behind.
+func (p *proof) toNextRelease(ctx context.Context, c *engine.Container, newer []string) (string, error) {
+	plan := p.s.plan
+	python := plan.Prefix() + "/bin/python" + plan.Series
+	if said, err := output(ctx, c, python+` -O -c 'import json, asyncio' && `+python+` -OO -c 'import email.message'`); err != nil {
+		return "", fmt.Errorf("%w: %s", err, tail(said))
+	}
+	if err := p.b.Distros.Install(ctx, c, newer); err != nil {
+		return "", err
+	}
+	next := plan.packageVersion(plan.Request.Release + 1)
+	said, err := output(ctx, c, python+` --version; dpkg-query -W -f '${Version}' pybake-python`+plan.Series)
+	if err == nil && !strings.HasSuffix(said, next) {
+		err = finding(fmt.Sprintf("after the upgrade: %q", said))
+	}
+	return fmt.Sprintf("%s to %s in place", plan.PackageVersion(), next), err
+}
+
+// asBefore purges and compares the container's files with those of before.
+func (p *proof) asBefore(ctx context.Context, c *engine.Container, before map[string]bool) (string, error) {
+	if _, err := p.purge(ctx, c); err != nil {
+		return "", err
+	}
+	after, err := snapshot(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	maps.DeleteFunc(after, func(path string, _ bool) bool { return before[path] })
+	if len(after) > 0 {
+		return "", finding("left behind: " + strings.Join(slices.Sorted(maps.Keys(after)), " "))
+	}
+	return fmt.Sprintf("the container's %d files are what they were", len(before)), nil
 }
 
 // purge removes all our packages and looks for what they left.
@@ -134,7 +141,7 @@ func (p *proof) purge(ctx context.Context, c *engine.Container) (string, error) 
 		return "", fmt.Errorf("%w: %s", err, tail(said))
 	}
 	if strings.Contains(said, "warning") {
-		return "", fmt.Errorf("dpkg: %s", tail(said))
+		return "", finding("dpkg: " + tail(said))
 	}
 	left, err := output(ctx, c, `
 		find / -xdev \( -path /tmp -o -path /proc -o -path /sys -o -path /srv \) -prune -o \( -path '/opt/*' -o -path '*pybake*' \) -print
@@ -142,9 +149,8 @@ func (p *proof) purge(ctx context.Context, c *engine.Container) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	// Builders of images give their user a home; a base has none.
 	if left = strings.TrimSpace(left); left != "" {
-		return "", fmt.Errorf("left behind: %s", strings.ReplaceAll(left, "\n", " "))
+		return "", finding("left behind: " + strings.ReplaceAll(left, "\n", " "))
 	}
 	return "nothing left", nil
 }
@@ -177,8 +183,8 @@ func readFile(ctx context.Context, c *engine.Container, path string) ([]byte, er
 		return nil, err
 	}
 	defer stream.Close()
-	members := tar.NewReader(stream)
-	if _, err := members.Next(); err != nil {
+	members, err := regular(stream)
+	if err != nil {
 		return nil, err
 	}
 	return io.ReadAll(members)

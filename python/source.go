@@ -2,10 +2,11 @@ package python
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/fetch"
@@ -67,29 +68,56 @@ func pool(p *Plan, uris []string, client *http.Client) []fetch.Place {
 	return places
 }
 
-// fetchSource gets the plan's source into the cache, once a run.
-func (b *Builder) fetchSource(ctx context.Context, p *Plan) error {
-	if b.source.Path != "" {
+// seekSource gets the plan's source from the places that need no base image:
+// the cache, those that the user names, python.org. That none of them has it is
+// no error yet.
+func (b *Builder) seekSource(ctx context.Context, p *Plan) error {
+	if b.source.Path != "" || b.sought != nil {
 		return nil
 	}
 	return b.timed("source", func() error {
-		places := b.Places
-		if !b.Fetcher.Offline {
-			uris, err := b.Distros.Sources(ctx, p.Target(), p.base)
-			if err != nil {
-				return err
-			}
-			places = append(places[:len(places):len(places)], pool(p, uris, b.HTTP)...)
+		got, err := b.Fetcher.Get(ctx, p.Sources, b.Places)
+		if errors.As(err, &b.sought) {
+			return nil
 		}
-		got, err := b.Fetcher.Get(ctx, p.Sources, places)
-		if err != nil {
-			return fmt.Errorf("source of python %s: %w", p.Version, err)
-		}
-		for _, answer := range got.Trail {
-			b.Report.Note("source of python %s: %s: %v", p.Version, answer.Place, answer.Err)
-		}
-		b.Report.Note("source of python %s: %s, from %s", p.Version, filepath.Base(got.File.Name), got.Place)
-		b.source = got
-		return nil
+		return b.gotSource(p, got, err)
 	})
+}
+
+// fetchSource gets the plan's source into the cache, once a run: after the
+// other places from the distro's source pool.
+func (b *Builder) fetchSource(ctx context.Context, p *Plan) error {
+	if err := b.seekSource(ctx, p); err != nil || b.source.Path != "" {
+		return err
+	}
+	if b.Fetcher.Offline {
+		return fmt.Errorf("source of python %s: %w", p.Version, b.sought)
+	}
+	return b.timed("source pool", func() error {
+		uris, err := b.Distros.Sources(ctx, p.Target(), p.base)
+		if err != nil {
+			return err
+		}
+		got, err := b.Fetcher.Get(ctx, p.Sources, pool(p, uris, b.HTTP))
+		if failed, ok := errors.AsType[*fetch.FailedError](err); ok {
+			// The cache has said already that it is not there.
+			rest := slices.DeleteFunc(failed.Trail, func(a fetch.Answer) bool { return strings.HasPrefix(a.Place, "cache ") })
+			err = &fetch.FailedError{Want: failed.Want, Trail: slices.Concat(b.sought.Trail, rest)}
+		}
+		return b.gotSource(p, got, err)
+	})
+}
+
+func (b *Builder) gotSource(p *Plan, got fetch.Got, err error) error {
+	if err != nil {
+		return fmt.Errorf("source of python %s: %w", p.Version, err)
+	}
+	for _, answer := range got.Trail {
+		if _, lied := errors.AsType[*fetch.MismatchError](answer.Err); lied {
+			b.Report.Note("source of python %s: %v", p.Version, answer.Err)
+		}
+	}
+	b.Report.Note("source of python %s: %s, from %s", p.Version, got.File.Name, got.Place)
+	b.source = got
+	return nil
 }

@@ -47,7 +47,7 @@ func (p *Plan) preparedInputs() []artifacts.Input {
 }
 
 // findFiles returns the directory of an artifact of the given inputs, or "".
-func (b *Builder) findFiles(kind string, inputs []artifacts.Input) (string, error) {
+func (b *Builder) findFiles(ctx context.Context, kind string, inputs []artifacts.Input) (string, error) {
 	key, err := artifacts.NewKey(kind, inputs)
 	if err != nil {
 		return "", err
@@ -58,6 +58,12 @@ func (b *Builder) findFiles(kind string, inputs []artifacts.Input) (string, erro
 		return "", nil // it is made again
 	}
 	if err != nil {
+		return "", err
+	}
+	// Small, and about to go into a build: all of it is looked at.
+	if err := b.Store.Verify(ctx, a); errors.As(err, &damaged) {
+		return "", nil
+	} else if err != nil {
 		return "", err
 	}
 	return a.Dir, nil
@@ -82,7 +88,7 @@ func (b *Builder) keep(ctx context.Context, j *job, m artifacts.Manifest, files 
 // has one, and returns its pin.
 func (b *Builder) Train(ctx context.Context, p *Plan) (pin project.ProfilePin, err error) {
 	pin = p.profileConditions()
-	dir, err := b.findFiles(KindProfile, p.profileInputs())
+	dir, err := b.findFiles(ctx, KindProfile, p.profileInputs())
 	if err != nil {
 		return pin, err
 	}
@@ -145,7 +151,7 @@ func (b *Builder) keepPrepared(ctx context.Context, p *Plan, j *job) error {
 
 // usePrepared hands a job what an earlier one stored.
 func (b *Builder) usePrepared(ctx context.Context, p *Plan, j *job) (found bool, err error) {
-	dir, err := b.findFiles(KindPrepared, p.preparedInputs())
+	dir, err := b.findFiles(ctx, KindPrepared, p.preparedInputs())
 	if err != nil || dir == "" {
 		return false, err
 	}

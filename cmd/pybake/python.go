@@ -172,7 +172,7 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 			return a.printPython(store, found, "found")
 		}
 	}
-	b, done, err := a.pythonBuilder(ctx, f, store, lockPath, lock)
+	b, done, err := a.pythonBuilder(ctx, f, store, lockPath)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (a *app) pythonInputError(p *project.Project, req python.Request, err error
 }
 
 // pythonBuilder connects everything that building takes. done ends it.
-func (a *app) pythonBuilder(ctx context.Context, f pythonFlags, store *artifacts.Store, lockPath string, lock *project.Lock,
+func (a *app) pythonBuilder(ctx context.Context, f pythonFlags, store *artifacts.Store, lockPath string,
 ) (b *python.Builder, done func() error, err error) {
 	p, err := a.project()
 	if err != nil {
@@ -222,11 +222,7 @@ func (a *app) pythonBuilder(ctx context.Context, f pythonFlags, store *artifacts
 	b = &python.Builder{
 		Store: store, Engine: maker.Engine, Distros: maker, Fetcher: maker.Fetcher, HTTP: client,
 		Places: python.Places(append(a.sources(f.sources), p.Sources...), client),
-		Report: a.display, Jobs: f.jobs, LogDir: filepath.Join(store.Dir(), "logs"), Lock: lock,
-		Pin: func(change func(*project.Lock)) error {
-			change(lock)
-			return project.Update(lockPath, func(l *project.Lock) error { change(l); return nil })
-		},
+		Report: a.display, Jobs: f.jobs, LogDir: filepath.Join(store.Dir(), "logs"), LockPath: lockPath,
 	}
 	return b, done, nil
 }

@@ -7,7 +7,7 @@ CONFIG is a JSON object:
   prefix      "/opt/python/3.13"
   builder     directories of the builder, which nothing may name
   extensions  the extension modules that must be there, built in or not
-  skip        {module: reason}: modules of the standard library that cannot be imported here
+  skip        {module: reason}: modules of the standard library that, with all below them, cannot be imported here
   probe       a directory with the compiled extension module pybake_probe and the embedding program pybake_embed
 
 Prints one JSON object a line, {"name", "ok", "seconds", "detail"}, in the order of the names given.
@@ -61,7 +61,7 @@ def stdlib_modules():
         rel = os.path.relpath(folder, STDLIB).split(os.sep) if folder != STDLIB else []
         folders[:] = sorted(
             d for d in folders
-            if d not in ("__pycache__", "test", "tests", "idle_test", "site-packages", "lib-dynload", "_bundled", "turtledemo", "lib2to3")
+            if d not in ("__pycache__", "test", "tests", "idle_test", "site-packages", "lib-dynload", "_bundled")
             and not d.startswith("config-") and os.path.exists(os.path.join(folder, d, "__init__.py"))
         )
         if rel:
@@ -72,7 +72,10 @@ def stdlib_modules():
 
 
 def imports():
-    names = [n for n in stdlib_modules() if n.split(".")[-1] and n not in CONFIG["skip"] and not n.startswith("_sysconfigdata")]
+    def skipped(name):
+        return any(name == s or name.startswith(s + ".") for s in CONFIG["skip"])
+
+    names = [n for n in stdlib_modules() if not skipped(n)]
     # In a process of its own, since modules like this one ("this") do things when they are imported.
     code = (
         "import contextlib, importlib, io, sys, warnings\n"
