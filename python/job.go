@@ -84,7 +84,7 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 		"EXTRA_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
 		"PROFILE_ARGS=" + strings.Join(p.Recipe.Profile, " "),
 	}
-	if err := j.putSource(ctx); err != nil {
+	if err := b.timed("unpack", func() error { return j.putSource(ctx) }); err != nil {
 		return nil, err
 	}
 	files := []fetch.MemFile{{Name: "job.sh", Data: jobScript, Exec: true}, {Name: "out/.keep"}}
