@@ -56,8 +56,9 @@ type Maker struct {
 	CABundle []byte   // PEM, for containers with a network
 	Proxy    []string // environment of containers with a network: "https_proxy=http://proxy.example.org:3128"
 
-	// Mirror is an apt mirror, by codename, that replaces the tool's own
-	// default: "https://mirror.example.org/debian".
+	// Mirror is an apt mirror, by codename: "https://mirror.example.org/debian".
+	// It is mmdebstrap's, and replaces the base image's own for the main suite
+	// in containers with a network.
 	Mirror map[string]string
 	// Image replaces the recipe's base image, by codename: "corp/base:1".
 	Image map[string]string
@@ -113,20 +114,39 @@ const aptOptions = "-o APT::Install-Recommends=false -o APT::Sandbox::User=root 
 
 var aptEnv = []string{"DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"}
 
-// networked starts the one kind of container that has a network.
+// networked starts the one kind of container that has a network. Its apt takes
+// the distro from the mirror, if there is one.
 func (m *Maker) networked(ctx context.Context, t Target, image string) (*engine.Container, error) {
-	return m.Engine.Start(ctx, engine.Spec{
-		Image: image, Purpose: "apt-" + t.String(), Limit: time.Hour, PIDs: 2000, Caps: rootCaps, Env: aptEnv,
-		Network: true, CABundle: m.CABundle, Proxy: m.Proxy,
+	c, err := m.start(ctx, engine.Spec{
+		Image: image, Purpose: "apt-" + t.String(), Network: true, CABundle: m.CABundle, Proxy: m.Proxy,
 	})
+	if err != nil {
+		return nil, err
+	}
+	if mirror := m.Mirror[t.Distro.Codename]; mirror != "" {
+		if err := m.useMirror(ctx, c, t, mirror); err != nil {
+			return nil, errors.Join(err, c.Remove(ctx))
+		}
+	}
+	return c, nil
 }
 
 // Offliner starts a container of root with no network, in which packages can
 // be installed from files.
 func (m *Maker) Offliner(ctx context.Context, t Target, image, purpose string) (*engine.Container, error) {
-	return m.Engine.Start(ctx, engine.Spec{
-		Image: image, Purpose: purpose + "-" + t.String(), Limit: time.Hour, PIDs: 2000, Caps: rootCaps, Env: aptEnv,
-	})
+	return m.start(ctx, engine.Spec{Image: image, Purpose: purpose + "-" + t.String()})
+}
+
+// start completes a container's box: what apt and dpkg need, and no more
+// memory than leaves the engine's machine alive.
+func (m *Maker) start(ctx context.Context, s engine.Spec) (*engine.Container, error) {
+	info, err := m.Engine.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Memory = info.Memory / 10 * 9
+	s.Limit, s.PIDs, s.Caps, s.Env = time.Hour, 2000, rootCaps, aptEnv
+	return m.Engine.Start(ctx, s)
 }
 
 // sh runs a script as root, with what it prints in the log.

@@ -44,13 +44,22 @@ func TestParseSources(t *testing.T) {
 			[]string{"https://deb.example.org/debian", "https://security.example.org/debian-security"},
 		},
 		{
+			"deb822, not enabled", "Types: deb\nURIs: https://a.example.org/debian\nSuites: trixie\nEnabled: no\n\n" +
+				"Types: deb\nEnabled: yes\nURIs: https://b.example.org/debian\nSuites: trixie\n",
+			[]string{"https://b.example.org/debian"},
+		},
+		{
+			"deb822, a comment within", "Types: deb\nURIs: https://a.example.org/debian\n# https://b.example.org/debian\n https://c.example.org/debian\nSuites: trixie\n",
+			[]string{"https://a.example.org/debian", "https://c.example.org/debian"},
+		},
+		{
 			"both", "deb http://a.example.org/debian trixie main\nTypes: deb\nURIs: http://b.example.org/debian\n",
 			[]string{"http://a.example.org/debian", "http://b.example.org/debian"},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, parseSources(tt.text)); diff != "" {
+			if diff := cmp.Diff(tt.want, addresses(parseSources(tt.text))); diff != "" {
 				t.Error(diff)
 			}
 		})
