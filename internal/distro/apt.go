@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -151,9 +152,10 @@ func (m *Maker) refetch(ctx context.Context, t Target, base project.BasePin, mis
 		args[i] = p.Name + "=" + p.Version
 	}
 	err = m.sh(ctx, c, `apt-get update `+aptOptions+` && cd `+archives+` && apt-get download `+aptOptions+` "$@"`, args...)
-	var exit *engine.ExitError
-	if errors.As(err, &exit) {
-		return &MovedError{Target: t, What: "package " + missing[0].Name, Pinned: missing[0].Version, Explains: err}
+	if exit, ok := errors.AsType[*engine.ExitError](err); ok && !exit.OOM {
+		if p, ok := gone(err.Error(), missing); ok {
+			return &MovedError{Target: t, What: "package " + p.Name, Pinned: p.Version, Explains: err}
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("fetch packages of %s: %w", t, err)
@@ -175,44 +177,25 @@ func (m *Maker) refetch(ctx context.Context, t Target, base project.BasePin, mis
 	return nil
 }
 
-// Sources returns the addresses that the base image's apt is configured with,
-// in its order: archives that also hold the distro's source packages.
-func (m *Maker) Sources(ctx context.Context, t Target, base project.BasePin) ([]string, error) {
-	c, err := m.Offliner(ctx, t, BaseRef(t, base.Digest), "sources")
-	if err != nil {
-		return nil, fmt.Errorf("apt sources of %s: %w", t, err)
-	}
-	defer c.Remove(ctx)
-	var out strings.Builder
-	err = c.Exec(ctx, engine.Command{
-		Argv: []string{"sh", "-c", "cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null || true"},
-		User: "0:0", Stdout: &out,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("apt sources of %s: %w", t, err)
-	}
-	return parseSources(out.String()), c.Remove(ctx)
-}
+// notThere is what apt says of a version that no archive has.
+var notThere = regexp.MustCompile(`Version '\S+' for '([^']+)' was not found|` +
+	`Unable to locate package (\S+)|Can't find a source to download version '\S+' of '([^':]+)`)
 
-// parseSources finds the archives in sources.list(5), in both of its styles:
-//
-//	deb [signed-by=/usr/share/keyrings/k.gpg] https://deb.example.org/debian trixie main
-//	URIs: https://deb.example.org/debian https://security.example.org/debian-security
-func parseSources(text string) (uris []string) {
-	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || fields[0] != "deb" && fields[0] != "deb-src" && fields[0] != "URIs:" {
-			continue
-		}
-		for _, f := range fields[1:] {
-			if strings.HasPrefix(f, "http://") || strings.HasPrefix(f, "https://") {
-				if f = strings.TrimSuffix(f, "/"); !slices.Contains(uris, f) {
-					uris = append(uris, f)
-				}
-			}
+// gone finds out of what apt complained of which package is no longer to be
+// had. With an archive that did not answer, nobody can say.
+func gone(said string, missing []project.Package) (project.Package, bool) {
+	for _, network := range []string{"Err:", "Failed to fetch", "Temporary failure", "Could not resolve", "Could not connect"} {
+		if strings.Contains(said, network) {
+			return project.Package{}, false
 		}
 	}
-	return uris
+	for _, m := range notThere.FindAllStringSubmatch(said, -1) {
+		name, _, _ := strings.Cut(strings.TrimRight(m[1]+m[2]+m[3], ";"), ":")
+		if i := slices.IndexFunc(missing, func(p project.Package) bool { return p.Name == name }); i >= 0 {
+			return missing[i], true
+		}
+	}
+	return project.Package{}, false
 }
 
 // PutFiles copies package files of this machine into a directory of a
