@@ -289,7 +289,7 @@ func (e *Engine) removeContainer(ctx context.Context, id string) error {
 func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 	limit := time.Minute
 	if ctx.Err() != nil {
-		limit = 4 * time.Second
+		limit = 3 * time.Second
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }

@@ -29,6 +29,7 @@ type Command struct {
 const (
 	ordinaryUser = "1000:1000"
 	execGrace    = 2 * time.Second        // an exec may be called running so long after its streams ended
+	leaveGrace   = time.Second            // a cancelled Exec waits so long for its streams to end
 	newsGrace    = 500 * time.Millisecond // news of a death may come so much later than that of its start
 	newsTimeout  = 5 * time.Second        // for the engine to tell of that start
 )
@@ -65,7 +66,7 @@ func (c *Container) Exec(ctx context.Context, cmd Command) error {
 	if running { // the writers are the caller's again when this returns
 		select {
 		case <-done:
-		case <-time.After(execGrace): // an engine that has stopped answering
+		case <-time.After(leaveGrace): // an engine that has stopped answering
 		}
 	}
 	return err

@@ -188,6 +188,31 @@ func (e *Engine) owner(id string) Owner {
 	return OwnerDead
 }
 
+// Running counts the sessions of a session directory whose processes live,
+// those of this process among them. A directory that is not there has none.
+func Running(sessionDir string) (n int, err error) {
+	entries, err := os.ReadDir(sessionDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("count sessions: %w", err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(sessionDir, entry.Name())
+		if filepath.Ext(path) != sessionExt {
+			continue
+		}
+		file, err := lockDead(path)
+		if err != nil {
+			return 0, fmt.Errorf("count sessions: %w", err)
+		}
+		if file != nil {
+			file.Close()
+		} else if _, err := os.Stat(path); err == nil {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // RemoveLeftover removes a container or volume; one that is already gone is no
 // error.
 func (e *Engine) RemoveLeftover(ctx context.Context, l Leftover) error {
