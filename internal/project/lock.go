@@ -149,6 +149,17 @@ func (l *Lock) SetRuntime(pin SetPin) { set(&l.Runtimes, pin) }
 // SetProfile adds a pin, or replaces the one of the same conditions.
 func (l *Lock) SetProfile(pin ProfilePin) { set(&l.Profiles, pin) }
 
+// Unpin drops the base image of a distro on an architecture and all packages
+// that were resolved on it, and says whether there were any. Profiles stay:
+// they fit whenever their conditions come again.
+func (l *Lock) Unpin(distro, arch string) (dropped bool) {
+	before := len(l.Bases) + len(l.Builders) + len(l.Runtimes)
+	of := func(p SetPin) bool { return p.Distro == distro && p.Arch == arch }
+	l.Bases = slices.DeleteFunc(l.Bases, func(p BasePin) bool { return p.Distro == distro && p.Arch == arch })
+	l.Builders, l.Runtimes = slices.DeleteFunc(l.Builders, of), slices.DeleteFunc(l.Runtimes, of)
+	return len(l.Bases)+len(l.Builders)+len(l.Runtimes) < before
+}
+
 // id is what a pin is looked up by, with parts that sort as the file does.
 func (p BasePin) id() []string { return []string{p.Distro, p.Arch} }
 func (p SetPin) id() []string  { return []string{p.Distro, p.Arch, p.For} }

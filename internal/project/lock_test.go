@@ -104,6 +104,31 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestUnpin(t *testing.T) {
+	set := func(distro, arch, who string) SetPin { return SetPin{Distro: distro, Arch: arch, For: who} }
+	l := &Lock{
+		Bases:    []BasePin{{Distro: "bookworm", Arch: "amd64"}, {Distro: "trixie", Arch: "amd64"}, {Distro: "trixie", Arch: "arm64"}},
+		Builders: []SetPin{set("trixie", "amd64", "python 3.13"), set("trixie", "amd64", "python 3.12"), set("trixie", "arm64", "python 3.13")},
+		Runtimes: []SetPin{set("trixie", "amd64", "python 3.13"), set("bookworm", "amd64", "python 3.13")},
+		Profiles: []ProfilePin{{Series: "3.13", Distro: "trixie", Arch: "amd64"}},
+	}
+	want := &Lock{
+		Bases:    []BasePin{{Distro: "bookworm", Arch: "amd64"}, {Distro: "trixie", Arch: "arm64"}},
+		Builders: []SetPin{set("trixie", "arm64", "python 3.13")},
+		Runtimes: []SetPin{set("bookworm", "amd64", "python 3.13")},
+		Profiles: []ProfilePin{{Series: "3.13", Distro: "trixie", Arch: "amd64"}},
+	}
+	if !l.Unpin("trixie", "amd64") {
+		t.Error("says that nothing was pinned")
+	}
+	if diff := cmp.Diff(want, l); diff != "" {
+		t.Error(diff)
+	}
+	if l.Unpin("trixie", "amd64") {
+		t.Error("drops twice")
+	}
+}
+
 func TestReadLockProblems(t *testing.T) {
 	dir := t.TempDir()
 	if l, err := ReadLock(filepath.Join(dir, "none")); err != nil || l.Format != LockFormat {
