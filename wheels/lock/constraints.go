@@ -16,6 +16,9 @@ type limit struct {
 // settle holds the pins against the constraints, which may also give the
 // version and the hashes, and checks that each is pinned and hashed.
 func (q *requirements) settle() {
+	if !q.checkForks() {
+		return
+	}
 	for _, p := range q.pinned {
 		pkg := &q.lock.Packages[p.index]
 		if pkg.Source.Kind == Project || p.doc.full() {
@@ -37,6 +40,13 @@ func (q *requirements) settle() {
 func (q *requirements) pin(pkg *Package, p *pinned) bool {
 	v, ok := p.specs.Pin()
 	limits := q.limits[pkg.Name]
+	if !ok {
+		limits = append(slices.Clone(limits), limit{specs: p.specs, pos: pkg.Pos})
+	}
+	if len(limits) > maxForks {
+		p.doc.errorf(p.at, "more than %d constraints on %.100s", maxForks, pkg.Name)
+		return false
+	}
 	for _, l := range limits {
 		if !ok {
 			v, ok = l.specs.Pin()
@@ -52,7 +62,7 @@ func (q *requirements) pin(pkg *Package, p *pinned) bool {
 		p.doc.errorf(p.at, "%s%s is not pinned: want ==VERSION", pkg.Name, p.specs)
 		return false
 	}
-	for _, l := range append(limits, limit{specs: p.specs, pos: pkg.Pos}) {
+	for _, l := range limits {
 		if !l.specs.Contains(v, pep.PreAllow) {
 			p.doc.errorf(p.at, "%s==%s contradicts %s%s at %s", pkg.Name, v, pkg.Name, l.specs, l.pos)
 			return false

@@ -48,6 +48,7 @@
 //
 // # Limits
 //
-// A file has at most 16 MiB, 500,000 values, nested at most 64 deep, so that any
-// file is read or refused within a second and 256 MiB.
+// A file has at most 8 MiB, requirements with all that they include 4 MiB, and at
+// most 250,000 values, nested at most 64 deep, so that any file is read or refused
+// within a second and 256 MiB.
 package lock

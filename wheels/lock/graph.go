@@ -3,22 +3,34 @@ package lock
 import (
 	"maps"
 	"slices"
-
-	"github.com/pybake/pybake/internal/pep"
+	"strings"
 )
 
 // walker finds what the roots of a graph need.
 type walker struct {
 	*selector
 	byName  map[string][]int
-	wants   map[string][]constraint // of all edges so far, by name
-	active  map[int]map[string]bool // the packages reached, with their extras
-	named   map[string]bool         // names of what is active in conflicts, of the last round
-	roots   map[int]bool            // projects that the extras and groups are asked of
+	wants   map[string]map[string]constraint // of all edges so far, by name and text
+	active  map[int]map[string]bool          // the packages reached, with their extras
+	named   map[string]bool                  // names of what is active in conflicts, of the last round
+	roots   map[int]bool                     // projects that the extras and groups are asked of
 	queue   []int
 	picked  map[string]int
 	restart bool
 	told    map[Pos]bool
+	steps   int
+}
+
+// maxSteps bounds how many edges and choices are looked at, which only a lock
+// that was made to take long needs.
+const maxSteps = 200_000
+
+// spent is whether the steps are used up, which is an error.
+func (w *walker) spent() bool {
+	if w.steps++; w.steps == maxSteps {
+		w.errorf(Pos{File: w.File}, "gave up after %d steps: too many alternatives", maxSteps)
+	}
+	return w.steps >= maxSteps
 }
 
 // rounds bounds how often the walk starts again because a later edge asked for
@@ -27,7 +39,7 @@ const rounds = 100
 
 // walk is the packages of a graph that its roots reach.
 func (s *selector) walk() []int {
-	w := &walker{selector: s, byName: map[string][]int{}, wants: map[string][]constraint{}, named: map[string]bool{}}
+	w := &walker{selector: s, byName: map[string][]int{}, wants: map[string]map[string]constraint{}, named: map[string]bool{}}
 	for i, p := range s.Packages {
 		w.byName[p.Name] = append(w.byName[p.Name], i)
 	}
@@ -37,8 +49,8 @@ func (s *selector) walk() []int {
 		w.round()
 		if named := w.conflictNames(); !w.restart && maps.Equal(named, w.named) {
 			break
-		} else {
-			w.named = named
+		} else if w.named = named; w.steps >= maxSteps {
+			break
 		}
 	}
 	w.checkConflicts()
@@ -79,10 +91,13 @@ func (w *walker) round() {
 
 // follow takes an edge, if its marker holds.
 func (w *walker) follow(from *Package, dep Dependency, extra func(string) bool) (int, bool) {
-	if w.told[dep.Pos] || !dep.python.holds(w.python) || !w.holds(dep.Marker, extra, dep.Pos) {
+	if w.spent() || w.told[dep.Pos] || !dep.python.holds(w.python) || !w.holds(dep.Marker, extra, dep.Pos) {
 		return 0, false
 	}
 	i, ok := w.pick(dep)
+	if w.steps >= maxSteps {
+		return 0, false
+	}
 	if !ok && w.elsewhere(dep) {
 		return 0, false
 	}
@@ -114,6 +129,9 @@ func (w *walker) pick(dep Dependency) (int, bool) {
 	var fit []int
 	for _, i := range w.byName[dep.Name] {
 		p := &w.Packages[i]
+		if w.spent() {
+			return 0, false
+		}
 		if (dep.source == "" || dep.source == p.Source.key()) && (p.version.IsZero() || dep.want.holds(p.version)) &&
 			w.holdsAny(p.When, w.asked) && p.python.holds(w.python) {
 			fit = append(fit, i)
@@ -124,6 +142,10 @@ func (w *walker) pick(dep Dependency) (int, bool) {
 	}
 	if len(fit) == 0 {
 		return 0, false
+	}
+	if w.exact && len(fit) > 1 {
+		a, b := &w.Packages[fit[0]], &w.Packages[fit[1]]
+		w.errorf(dep.Pos, "%s may be %s at %s or %s at %s for this target", dep.Name, a.describe(), a.Pos, b.describe(), b.Pos)
 	}
 	w.want(dep)
 	best := slices.MaxFunc(fit, func(i, j int) int {
@@ -152,19 +174,26 @@ func (w *walker) elsewhere(dep Dependency) bool {
 
 // want remembers the versions that an edge asks for.
 func (w *walker) want(dep Dependency) {
-	if dep.want == nil {
+	if dep.want == nil || w.exact {
 		return
 	}
-	same := func(c constraint) bool {
-		return slices.EqualFunc(c, dep.want, func(a, b pep.Specifiers) bool { return a.String() == b.String() })
+	if w.wants[dep.Name] == nil {
+		w.wants[dep.Name] = map[string]constraint{}
 	}
-	if !slices.ContainsFunc(w.wants[dep.Name], same) {
-		w.wants[dep.Name] = append(w.wants[dep.Name], dep.want)
+	var text strings.Builder
+	for _, set := range dep.want {
+		text.WriteString(set.String() + "|")
 	}
+	w.wants[dep.Name][text.String()] = dep.want
 }
 
 func (w *walker) fitsAll(p *Package) bool {
-	return !slices.ContainsFunc(w.wants[p.Name], func(c constraint) bool { return !p.version.IsZero() && !c.holds(p.version) })
+	for _, c := range w.wants[p.Name] {
+		if w.spent() || !p.version.IsZero() && !c.holds(p.version) {
+			return false
+		}
+	}
+	return true
 }
 
 // entriesFor is the entries for a set of extras, or else those for none.

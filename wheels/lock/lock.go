@@ -26,6 +26,7 @@ type Lock struct {
 
 	python          constraint
 	graph           bool
+	exact           bool     // uv: an edge says all that is needed to find its package
 	extraEntries    bool     // pdm: a package has an entry of its own for each set of extras
 	extrasAreGroups bool     // pdm: an extra of the project is a group too
 	unlocked        []string // names that may be missing: the project, and pip in old locks

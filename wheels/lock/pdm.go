@@ -65,7 +65,7 @@ func (r *reader) pdmTarget(d *document, n *node) {
 	if v := d.want(n, "requires_python", stringKind); v != nil {
 		specs, err := pep.ParseSpecifiers(v.text)
 		if err != nil {
-			d.errorf(v, "%v", err)
+			d.parseError(v, err)
 		}
 		for _, sp := range specs {
 			parts = append(parts, "python_full_version "+sp.Op+" '"+sp.Text+"'")
@@ -238,9 +238,15 @@ func (p *pdmReader) project() {
 			return
 		}
 		l.unlocked = append(l.unlocked, d.projectName(root))
+		locked := map[string]bool{}
+		for _, g := range l.Groups {
+			locked[g] = true
+		}
 		for _, dep := range d.pdmRoots(root) {
-			if l.Extras = appendName(l.Extras, dep.Extra); slices.Contains(l.Groups, dep.Group) {
-				l.DefaultGroups = appendName(l.DefaultGroups, dep.Group)
+			if dep.Extra != "" {
+				l.Extras = append(l.Extras, dep.Extra)
+			} else if locked[dep.Group] {
+				l.DefaultGroups = append(l.DefaultGroups, dep.Group)
 			}
 		}
 		return
@@ -249,7 +255,9 @@ func (p *pdmReader) project() {
 		l.graph = true
 		l.addProject(d, d.projectName(root), d.pdmRoots(root))
 		for _, dep := range l.Packages[len(l.Packages)-1].Dependencies {
-			l.DefaultGroups = appendName(l.DefaultGroups, dep.Group)
+			if dep.Group != "" {
+				l.DefaultGroups = append(l.DefaultGroups, dep.Group)
+			}
 		}
 		if l.python == nil {
 			l.RequiresPython, l.python = d.python(d.want(root, "project", tableKind), "requires-python")

@@ -64,7 +64,7 @@ func (r *reader) pipfileSources(d *document, meta *node) map[string]string {
 		}
 		index := Index{Name: d.str(n, "name"), URL: strings.TrimSuffix(address.text, "/"), Kind: "index"}
 		sources[index.Name] = index.URL
-		r.lock.addIndex(index)
+		r.addIndex(index)
 	}
 	return sources
 }
@@ -86,7 +86,7 @@ func (r *reader) pipfilePackage(d *document, n *node, group string, sources map[
 	}
 	if v := d.want(n, "version", stringKind); v != nil {
 		if specs, err := pep.ParseSpecifiers(v.text); err != nil {
-			d.errorf(v, "%v", err)
+			d.parseError(v, err)
 		} else if version, ok := specs.Pin(); !ok {
 			d.errorf(v, "%s %s is not pinned: want ==VERSION", pkg.Name, v.text)
 		} else {

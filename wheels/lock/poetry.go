@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/pep"
@@ -36,6 +35,9 @@ func (r *reader) poetry(d *document, root *node) {
 	for _, n := range d.list(root, "package", tableKind) {
 		p.pkg(n)
 	}
+	if !r.checkForks() {
+		return
+	}
 	p.metadataFiles(metadata)
 	p.project()
 }
@@ -43,7 +45,7 @@ func (r *reader) poetry(d *document, root *node) {
 func (d *document) constraint(p place, text string) constraint {
 	c, err := parseConstraint(text)
 	if err != nil {
-		d.errorf(p, "%v", err)
+		d.parseError(p, err)
 	}
 	return c
 }
@@ -70,7 +72,7 @@ func (p *poetryReader) pkg(n *node) {
 		pkg.Source = p.source(source)
 	}
 	p.when(n, &pkg)
-	extras := d.want(n, "extras", tableKind)
+	extras := extrasByName(d.want(n, "extras", tableKind))
 	for _, dep := range d.table(n, "dependencies") {
 		pkg.Dependencies = append(pkg.Dependencies, d.poetryDependency(dep, extras, "")...)
 	}
@@ -105,7 +107,7 @@ func (p *poetryReader) when(n *node, pkg *Package) {
 			c.Marker, c.Pos = d.marker(m, m.text), d.pos(m)
 		}
 		pkg.When = append(pkg.When, c)
-		p.lock.Groups = appendName(p.lock.Groups, c.Group)
+		p.lock.Groups = append(p.lock.Groups, c.Group)
 	}
 	if len(pkg.When) == 0 {
 		d.errorf(n, "%s has no groups", pkg.Name)
@@ -121,7 +123,7 @@ func (p *poetryReader) source(n *node) Source {
 	switch kind.text {
 	case "legacy":
 		if _, ok := d.address(address, address.text); ok {
-			p.lock.addIndex(Index{Name: d.str(n, "reference"), URL: strings.TrimSuffix(address.text, "/"), Kind: "index"})
+			p.addIndex(Index{Name: d.str(n, "reference"), URL: strings.TrimSuffix(address.text, "/"), Kind: "index"})
 		}
 		return Source{Kind: Registry, URL: strings.TrimSuffix(address.text, "/")}
 	case "git":
@@ -236,8 +238,8 @@ func (p *poetryReader) sharedFile(n *node, pkg *Package) {
 
 // poetryDependency reads what stands under one name in a table of dependencies:
 // a constraint, a table, or an array of these for different targets. extras is
-// the table of the extras that switch optional ones on.
-func (d *document) poetryDependency(n, extras *node, group string) []Dependency {
+// what switches optional ones on, by name.
+func (d *document) poetryDependency(n *node, extras map[string][]string, group string) []Dependency {
 	name := d.name(n, n.name)
 	if name == "python" {
 		return nil
@@ -267,7 +269,7 @@ func (d *document) poetryDependency(n, extras *node, group string) []Dependency 
 			list = append(list, dep)
 			continue
 		}
-		for _, x := range d.extrasOf(extras, name) {
+		for _, x := range extras[name] {
 			dep.Extra = x
 			list = append(list, dep)
 		}
@@ -300,21 +302,19 @@ func (d *document) poetryMarker(n *node) *pep.Marker {
 	return &pep.Marker{Join: "and", Args: []pep.Marker{*marker, *on}}
 }
 
-// extrasOf is the extras of a table that name a project, with or without a
-// constraint: "lockfile (>=0.9)".
-func (d *document) extrasOf(extras *node, name string) []string {
-	var list []string
+// extrasByName is the extras that name a project, with or without a constraint:
+// "lockfile (>=0.9)".
+func extrasByName(extras *node) map[string][]string {
+	byName := map[string][]string{}
 	for _, extra := range extras.itemsOf() {
 		if extra.kind != arrayKind {
 			continue
 		}
-		if slices.ContainsFunc(extra.items, func(item *node) bool {
-			word, _, _ := strings.Cut(item.text, " ")
-			word = word[:len(word)-len(strings.TrimLeft(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."))]
-			return pep.NormalizeName(word) == name
-		}) {
-			list = append(list, pep.NormalizeName(extra.name))
+		for _, item := range extra.items {
+			word := item.text[:len(item.text)-len(strings.TrimLeft(item.text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."))]
+			name := pep.NormalizeName(word)
+			byName[name] = append(byName[name], pep.NormalizeName(extra.name))
 		}
 	}
-	return list
+	return byName
 }

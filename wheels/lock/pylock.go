@@ -50,7 +50,7 @@ func (d *document) python(n *node, key string) (string, constraint) {
 	}
 	specs, err := pep.ParseSpecifiers(s.text)
 	if err != nil {
-		d.errorf(s, "%v", err)
+		d.parseError(s, err)
 	}
 	return s.text, constraint{specs}
 }
@@ -149,7 +149,7 @@ func (r *reader) pylockFiles(d *document, n *node, pkg *Package) {
 	if index := d.want(n, "index", stringKind); index != nil {
 		if _, ok := d.address(index, index.text); ok {
 			pkg.Source.URL = strings.TrimSuffix(index.text, "/")
-			r.lock.addIndex(Index{URL: pkg.Source.URL, Kind: "index"})
+			r.addIndex(Index{URL: pkg.Source.URL, Kind: "index"})
 		}
 	}
 	wheels := d.list(n, "wheels", tableKind)

@@ -26,7 +26,7 @@ func (l *Lock) addProject(d *document, name string, deps []Dependency) {
 	l.Packages = append(l.Packages, pkg)
 	l.Roots = []Dependency{{Name: pkg.Name, Pos: pkg.Pos, source: pkg.Source.key()}}
 	for _, dep := range deps {
-		l.Extras, l.Groups = appendName(l.Extras, dep.Extra), appendName(l.Groups, dep.Group)
+		l.provide(dep)
 	}
 }
 
@@ -65,14 +65,14 @@ func (d *document) projectName(root *node) string {
 
 // poetryDefaults is the groups that are not optional.
 func (d *document) poetryDefaults(root *node, groups []string) []string {
+	optional := map[string]bool{}
+	for _, n := range d.table(root.get("tool").get("poetry"), "group") {
+		optional[pep.NormalizeName(n.name)] = d.flag(n, "optional")
+	}
 	list := []string{"main"}
 	for _, g := range groups {
-		optional := false
-		for _, n := range d.table(root.get("tool").get("poetry"), "group") {
-			optional = optional || pep.NormalizeName(n.name) == g && d.flag(n, "optional")
-		}
-		if !optional {
-			list = appendName(list, g)
+		if !optional[g] {
+			list = append(list, g)
 		}
 	}
 	return list
@@ -82,7 +82,7 @@ func (d *document) poetryDefaults(root *node, groups []string) []string {
 func poetryRoots(d *document, root *node) (name string, deps []Dependency) {
 	tool := d.want(d.want(root, "tool", tableKind), "poetry", tableKind)
 	project := d.want(root, "project", tableKind)
-	extras := d.want(tool, "extras", tableKind)
+	extras := extrasByName(d.want(tool, "extras", tableKind))
 	if project.get("dependencies") != nil || project.get("optional-dependencies") != nil {
 		deps = d.projectRoots(project)
 	} else {
@@ -150,7 +150,7 @@ func (d *document) requirement(p place, text string) (Dependency, bool) {
 	}
 	r, err := pep.ParseRequirement(text)
 	if err != nil {
-		d.errorf(p, "%v", err)
+		d.parseError(p, err)
 		return Dependency{}, false
 	}
 	dep := Dependency{Name: pep.NormalizeName(r.Name), Marker: r.Marker, Pos: d.pos(p)}
@@ -185,7 +185,7 @@ func (d *document) groupRoots(root *node) []Dependency {
 	for _, g := range table.itemsOf() {
 		requirements, err := pep.ExpandGroup(groups, g.name)
 		if err != nil {
-			d.errorf(g, "%v", err)
+			d.parseError(g, err)
 			continue
 		}
 		for _, r := range requirements {

@@ -27,13 +27,16 @@ type Options struct {
 // give the project's directory, as an [os.Root] where links shall not lead out.
 // An error is strict.Errors unless name itself cannot be read.
 func Read(fsys fs.FS, name string, options Options) (*Lock, error) {
-	r := &reader{fsys: fsys, options: options, lock: &Lock{File: name}}
+	r := &reader{fsys: fsys, options: options, lock: &Lock{File: name}, indexes: map[string]bool{}}
 	d, err := r.open(name)
 	if err != nil {
 		return nil, fmt.Errorf("read lock: %w", err)
 	}
 	if d != nil {
 		r.read(d)
+		if len(r.errs) == 0 && r.checkForks() {
+			r.checkPaths()
+		}
 	}
 	if len(r.errs) > 0 {
 		slices.SortStableFunc(r.errs, func(a, b *strict.Error) int { return strings.Compare(a.File, b.File) })
@@ -57,7 +60,8 @@ type reader struct {
 	options Options
 	lock    *Lock
 
-	createdBy string // of a pylock.toml
+	createdBy string          // of a pylock.toml
+	indexes   map[string]bool // of the lock, by address
 	errs      strict.Errors
 }
 
@@ -190,6 +194,24 @@ func isTOML(d *document) bool {
 	return ext == ".toml" || ext == ".lock"
 }
 
+// checkPaths looks whether what the lock takes from the tree is there.
+func (r *reader) checkPaths() {
+	for _, p := range r.lock.Packages {
+		if p.Source.Kind != Archive && p.Source.Kind != Directory || p.Source.Path == "" || r.full() {
+			continue
+		}
+		info, err := fs.Stat(r.fsys, p.Source.Path)
+		if err == nil && info.IsDir() == (p.Source.Kind == Directory) {
+			continue
+		}
+		r.errs = append(r.errs, &strict.Error{
+			File: p.Pos.File, Line: p.Pos.Line, Col: p.Pos.Col, Msg: fmt.Sprintf("%.200q: no such %s in the project", p.Source.Path, p.Source.Kind), Err: err,
+		})
+	}
+}
+
+func (r *reader) full() bool { return len(r.errs) >= maxErrors }
+
 // finish puts into order what the readers collected.
 func (l *Lock) finish() {
 	for _, names := range []*[]string{&l.Extras, &l.Groups, &l.DefaultGroups} {
@@ -199,8 +221,27 @@ func (l *Lock) finish() {
 }
 
 // addIndex notes an index that the lock names, once.
-func (l *Lock) addIndex(index Index) {
-	if !slices.ContainsFunc(l.Indexes, func(o Index) bool { return o.URL == index.URL }) {
-		l.Indexes = append(l.Indexes, index)
+func (r *reader) addIndex(index Index) {
+	if !r.indexes[index.URL] {
+		r.indexes[index.URL] = true
+		r.lock.Indexes = append(r.lock.Indexes, index)
 	}
+}
+
+// maxForks is how many entries of one name a lock has at most: what chooses
+// between them looks at all.
+const maxForks = 100
+
+// checkForks is whether no name has too many entries, which is an error.
+func (r *reader) checkForks() bool {
+	count := map[string]int{}
+	for _, p := range r.lock.Packages {
+		if count[p.Name]++; count[p.Name] > maxForks {
+			r.errs = append(r.errs, &strict.Error{
+				File: p.Pos.File, Line: p.Pos.Line, Col: p.Pos.Col, Msg: fmt.Sprintf("more than %d entries of %.100s", maxForks, p.Name),
+			})
+			return false
+		}
+	}
+	return true
 }

@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"bytes"
 	"io/fs"
 	"net/url"
 	"path"
@@ -21,6 +20,7 @@ func (r *reader) requirements(d *document) {
 
 type requirements struct {
 	*reader
+	size   int             // bytes of the files so far
 	open   []string        // the files that include each other now
 	seen   map[string]bool // files read, by name, those of -c after a "-c "
 	limits map[string][]limit
@@ -37,96 +37,12 @@ type pinned struct {
 	free   bool     // no hash is needed: git, a directory, the project
 }
 
-// logical is a line of pip, with its continuations.
-type logical struct {
-	text string // as long as in the file: what is left out are spaces
-	pos  int    // offset in the file
-}
-
-// lines joins the lines of a file as pip does: a backslash at the end continues
-// a line, a line that is all comment ends it.
-func lines(data []byte, each func(logical) bool) {
-	var b []byte
-	start := 0
-	for pos := 0; pos < len(data); {
-		end := len(data)
-		if i := bytes.IndexByte(data[pos:], '\n'); i >= 0 {
-			end = pos + i + 1
-		}
-		line := slices.Clone(data[pos:end])
-		body := strings.TrimRight(string(line), "\r\n")
-		comment := strings.HasPrefix(strings.TrimLeft(body, " \t"), "#")
-		more := strings.HasSuffix(body, "\\") && !comment
-		if more {
-			body = body[:len(body)-1]
-		}
-		copy(line, body)
-		for i := len(body); i < len(line); i++ {
-			line[i] = ' '
-		}
-		b = append(b, line...)
-		pos = end
-		if !more || pos >= len(data) {
-			if !each(logical{withoutComment(string(b)), start}) {
-				return
-			}
-			b, start = b[:0], pos
-		}
-	}
-}
-
-// withoutComment cuts at a # that starts the line or follows a space.
-func withoutComment(s string) string {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '#' && (i == 0 || s[i-1] == ' ' || s[i-1] == '\t') {
-			return s[:i]
-		}
-	}
-	return s
-}
-
-// word is a part of a line between spaces, with its offset in the file.
-type word struct {
-	text string
-	pos  int
-}
-
-// words splits a line at spaces outside of quotes, and takes the quotes off.
-func words(l logical) []word {
-	var list []word
-	var b strings.Builder
-	start, quote := -1, byte(0)
-	for i := 0; i <= len(l.text); i++ {
-		var c byte = ' '
-		if i < len(l.text) {
-			c = l.text[i]
-		}
-		space := c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v'
-		switch {
-		case space && (quote == 0 || i == len(l.text)):
-			if start >= 0 {
-				list = append(list, word{b.String(), l.pos + start})
-				b.Reset()
-			}
-			start = -1
-			continue
-		case quote != 0 && c == quote:
-			quote = 0
-			continue
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		default:
-			b.WriteByte(c)
-		}
-		if start < 0 {
-			start = i
-		}
-	}
-	return list
-}
-
 // file reads one file; limits is whether it is one of constraints.
 func (q *requirements) file(d *document, limits bool) {
+	if q.size += len(d.data); q.size > maxPlain {
+		d.errorOf("more than %d MiB together, which is as much as is read of requirements", maxPlain>>20)
+		return
+	}
 	q.open = append(q.open, d.file)
 	lines(d.data, func(l logical) bool {
 		if text := strings.TrimLeft(l.text, " \t"); strings.HasPrefix(text, "-") {
@@ -137,34 +53,6 @@ func (q *requirements) file(d *document, limits bool) {
 		return !d.full()
 	})
 	q.open = q.open[:len(q.open)-1]
-}
-
-// shortOptions are the options that a line may start with, by their short names.
-var shortOptions = map[string]string{
-	"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i": "--index-url", "-f": "--find-links",
-}
-
-// splitOption makes "-rfile", "--requirement=file" and "-r file" one.
-func splitOption(list []word) (name string, value word, rest []word) {
-	text := list[0].text
-	rest = list[1:]
-	value = list[0]
-	value.text = ""
-	if !strings.HasPrefix(text, "--") && len(text) >= 2 {
-		name = shortOptions[text[:2]]
-		if name == "" {
-			return text, value, rest
-		}
-		value.text, value.pos = strings.TrimPrefix(text[2:], "="), value.pos+2
-	} else if before, after, ok := strings.Cut(text, "="); ok {
-		name, value.text, value.pos = before, after, value.pos+len(before)+1
-	} else {
-		name = text
-	}
-	if value.text == "" && len(rest) > 0 && !strings.HasPrefix(rest[0].text, "-") {
-		value, rest = rest[0], rest[1:]
-	}
-	return name, value, rest
 }
 
 // option reads a line of options.
@@ -196,7 +84,7 @@ func (q *requirements) allowed(d *document, name string, value word) {
 	case "--index-url", "--extra-index-url", "--find-links":
 		kind := map[string]string{"--index-url": "index", "--extra-index-url": "extra-index", "--find-links": "find-links"}[name]
 		if _, ok := d.address(at, value.text); ok {
-			q.lock.addIndex(Index{URL: strings.TrimSuffix(value.text, "/"), Kind: kind})
+			q.addIndex(Index{URL: strings.TrimSuffix(value.text, "/"), Kind: kind})
 		}
 	case "--no-binary", "--only-binary":
 		list := &q.lock.NoBinary
@@ -247,7 +135,7 @@ func (q *requirements) include(d *document, value word, limits bool) {
 	}
 	included, err := q.reader.open(name)
 	if err != nil {
-		d.errorf(at, "%v", err)
+		d.parseError(at, err)
 	} else if included != nil {
 		q.file(included, limits)
 	}
@@ -296,16 +184,6 @@ func (q *requirements) requirement(d *document, l logical, limits bool) {
 	q.pinned = append(q.pinned, p)
 }
 
-// optionsFrom is where the options after a requirement start, or -1.
-func optionsFrom(s string) int {
-	for i := 0; i+1 < len(s); i++ {
-		if s[i] == '-' && i > 0 && (s[i-1] == ' ' || s[i-1] == '\t') {
-			return i
-		}
-	}
-	return -1
-}
-
 func (q *requirements) perRequirement(d *document, p *pinned, pkg *Package, list []word) {
 	for len(list) > 0 {
 		at := offset(list[0].pos)
@@ -313,9 +191,11 @@ func (q *requirements) perRequirement(d *document, p *pinned, pkg *Package, list
 		list = rest
 		switch {
 		case name == "--hash":
-			if before := len(*d.errs); d.hash(offset(value.pos), value.text) != "" || len(*d.errs) == before {
-				p.hashes = append(p.hashes, value.text)
+			before := len(*d.errs)
+			if d.hash(offset(value.pos), value.text); len(*d.errs) > before {
+				p.free = true // which is told already
 			}
+			p.hashes = append(p.hashes, value.text)
 		case !strings.HasPrefix(name, "-"):
 			d.errorf(at, "%.80q: want --hash", name)
 		case !slices.Contains(q.options.Allow, name):
@@ -330,7 +210,7 @@ func (q *requirements) perRequirement(d *document, p *pinned, pkg *Package, list
 func (q *requirements) named(d *document, at offset, p *pinned, pkg *Package, text string) {
 	req, err := pep.ParseRequirement(text)
 	if err != nil {
-		d.errorf(at, "%v", err)
+		d.parseError(at, err)
 		return
 	}
 	pkg.Name, pkg.Extras = pep.NormalizeName(req.Name), req.Extras
@@ -412,7 +292,7 @@ func (q *requirements) archiveName(d *document, at offset, pkg *Package, file st
 	if isWheel(file) {
 		w, err := pep.ParseWheelName(file)
 		if err != nil {
-			d.errorf(at, "%v", err)
+			d.parseError(at, err)
 		} else if pkg.Name != "" && pkg.Name != w.Name {
 			d.errorf(at, "file %.200q is not of %s but of %s", file, pkg.Name, w.Name)
 		} else {

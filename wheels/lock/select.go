@@ -11,7 +11,7 @@ import (
 // it is about the lock: two versions of one name, a dependency that is missing,
 // a target that the lock or a package excludes, no file that fits.
 func (l *Lock) Select(target Target) (*Selection, error) {
-	s := &selector{Lock: l, target: target}
+	s := &selector{Lock: l, target: target, noted: map[string]bool{}}
 	s.result.Notes = slices.Clone(l.Notes)
 	if err := s.prepare(); err != nil {
 		return nil, err
@@ -61,7 +61,14 @@ func (s *selector) missing(from *Package, dep Dependency) {
 	if from != nil {
 		by = from.Name
 	}
+	if len(s.errs) >= maxErrors {
+		return
+	}
 	if slices.Contains(s.unlocked, dep.Name) {
+		if s.noted[dep.Name] {
+			return
+		}
+		s.noted[dep.Name] = true
 		s.notef("%s wants %s, which the lock leaves to the environment", by, dep.Name)
 		return
 	}
@@ -99,7 +106,7 @@ func (s *selector) collect(chosen []int) {
 		case first == nil:
 			byName[p.Name] = p
 			order = append(order, p)
-		case first.Version != p.Version || first.Source.key() != p.Source.key():
+		case first.version.Compare(p.version) != 0 || first.Source.key() != p.Source.key():
 			s.errorf(p.Pos, "two of %s are selected for this target: %s at %s and %s at %s",
 				p.Name, first.describe(), first.Pos, p.describe(), p.Pos)
 		}

@@ -67,6 +67,7 @@ type selector struct {
 	ranks  map[pep.Tag]int
 	extras []string // asked for, normalised; not nil
 	groups []string // likewise, with the default ones
+	noted  map[string]bool
 	errs   strict.Errors
 	result Selection
 }
@@ -78,9 +79,7 @@ func (s *selector) errorf(p Pos, format string, args ...any) {
 }
 
 func (s *selector) notef(format string, args ...any) {
-	if note := fmt.Sprintf(format, args...); !slices.Contains(s.result.Notes, note) {
-		s.result.Notes = append(s.result.Notes, note)
-	}
+	s.result.Notes = append(s.result.Notes, fmt.Sprintf(format, args...))
 }
 
 // prepare makes the environment of the target, and refuses one that the lock is
@@ -138,7 +137,7 @@ func (s *selector) names() error {
 		case !known(g):
 			return unknown("group", g, s.Groups)
 		case i < len(t.Groups):
-			s.groups = appendName(s.groups, g)
+			s.groups = append(s.groups, g)
 		default:
 			s.groups = slices.DeleteFunc(s.groups, func(o string) bool { return o == g })
 		}

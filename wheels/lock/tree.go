@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	maxSize   = 16 << 20 // bytes of a file
-	maxValues = 500_000  // keys and elements of a file
+	maxSize   = 8 << 20 // bytes of a file
+	maxPlain  = 4 << 20 // bytes of a requirements.txt with all that it includes
+	maxValues = 250_000 // keys and elements of a file
 	maxDepth  = 64
 	maxErrors = 200 // of all files together
 	indexFrom = 8   // keys of a table before it gets an index
@@ -102,26 +103,23 @@ func (n *node) key() string {
 type document struct {
 	file string
 	data []byte
-	ends []int // offsets of the newlines, once one was asked for
+	ends []int32 // offsets of the newlines, once one was asked for
 	errs *strict.Errors
 }
 
 func (d *document) place(offset int) Pos {
 	if d.ends == nil {
-		d.ends = []int{}
-		for at := 0; ; {
-			i := bytes.IndexByte(d.data[at:], '\n')
-			if i < 0 {
-				break
+		d.ends = make([]int32, 0, bytes.Count(d.data, []byte("\n")))
+		for i, c := range d.data {
+			if c == '\n' {
+				d.ends = append(d.ends, int32(i))
 			}
-			d.ends = append(d.ends, at+i)
-			at += i + 1
 		}
 	}
-	line, _ := slices.BinarySearch(d.ends, offset)
+	line, _ := slices.BinarySearch(d.ends, int32(offset))
 	start := 0
 	if line > 0 {
-		start = d.ends[line-1] + 1
+		start = int(d.ends[line-1]) + 1
 	}
 	return Pos{d.file, line + 1, offset - start + 1}
 }

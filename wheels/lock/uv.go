@@ -21,7 +21,7 @@ func (r *reader) uv(d *document, root *node) {
 		return
 	}
 	l := r.lock
-	l.Format, l.graph = "uv.lock 1", true
+	l.Format, l.graph, l.exact = "uv.lock 1", true, true
 	if revision := d.want(root, "revision", intKind); revision != nil {
 		l.Format += "." + revision.text
 	}
@@ -101,7 +101,7 @@ func (u *uvReader) source(n *node, pkg *Package) Source {
 			return Source{Kind: Registry, Path: p}
 		}
 		if _, ok := d.address(kind, kind.text); ok {
-			u.lock.addIndex(Index{URL: strings.TrimSuffix(kind.text, "/"), Kind: "index"})
+			u.addIndex(Index{URL: strings.TrimSuffix(kind.text, "/"), Kind: "index"})
 		}
 		return Source{Kind: Registry, URL: strings.TrimSuffix(kind.text, "/")}
 	case "git":
@@ -162,7 +162,7 @@ func (u *uvReader) dependency(e *node) (Dependency, bool) {
 	dep := Dependency{Name: d.name(name, name.text), Pos: d.pos(e)}
 	if v := d.want(e, "version", stringKind); v != nil {
 		if version, err := pep.ParseVersion(v.text); err != nil {
-			d.errorf(v, "%v", err)
+			d.parseError(v, err)
 		} else {
 			dep.want = exactly(version)
 		}
@@ -286,7 +286,7 @@ func (u *uvReader) roots(manifest *node) {
 		l.Roots = append(l.Roots, Dependency{Name: p.Name, Pos: p.Pos, source: p.Source.key()})
 		l.Extras, l.Groups = append(l.Extras, p.Extras...), append(l.Groups, p.groups...)
 		for _, dep := range p.Dependencies {
-			l.Extras, l.Groups = appendName(l.Extras, dep.Extra), appendName(l.Groups, dep.Group)
+			l.provide(dep)
 		}
 	}
 	for _, n := range u.d.list(manifest, "requirements", tableKind) {
@@ -300,20 +300,23 @@ func (u *uvReader) roots(manifest *node) {
 			if dep, ok := u.dependency(n); ok {
 				dep.Group = pep.NormalizeName(group.name)
 				l.Roots = append(l.Roots, dep)
-				l.Groups = appendName(l.Groups, dep.Group)
+				l.provide(dep)
 			}
 		}
 	}
-	if len(l.Roots) == 0 && len(l.Packages) > 0 {
+	if len(l.Roots) == 0 && len(l.Packages) > 0 && len(u.errs) == 0 {
 		u.d.errorOf("no project: neither a package at the lock's own directory nor requirements in [manifest]")
 	}
 }
 
-func appendName(list []string, name string) []string {
-	if name == "" || slices.Contains(list, name) {
-		return list
+// provide makes the extra or the group of an edge one that can be asked for.
+func (l *Lock) provide(dep Dependency) {
+	if dep.Extra != "" {
+		l.Extras = append(l.Extras, dep.Extra)
 	}
-	return append(list, name)
+	if dep.Group != "" {
+		l.Groups = append(l.Groups, dep.Group)
+	}
 }
 
 // defaults are the groups of [tool.uv] default-groups, or dev.

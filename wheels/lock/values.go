@@ -1,10 +1,12 @@
 package lock
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -24,10 +26,24 @@ func (d *document) name(p place, text string) string {
 func (d *document) setVersion(p place, pkg *Package, text string) {
 	v, err := pep.ParseVersion(text)
 	if err != nil {
-		d.errorf(p, "%v", err)
+		d.parseError(p, err)
 		return
 	}
 	pkg.version, pkg.Version = v, v.String()
+}
+
+// parseError notes what a parser of package pep could not read, at its column
+// where the place is in a plain line.
+func (d *document) parseError(p place, err error) {
+	var e *pep.Error
+	if !errors.As(err, &e) {
+		d.errorf(p, "%v", err)
+		return
+	}
+	if o, ok := p.(offset); ok {
+		p = o + offset(e.Col)
+	}
+	d.errorf(p, "%s %.100q: %s", e.What, e.Input, e.Cause)
 }
 
 // marker reads a marker; "" is none.
@@ -37,7 +53,7 @@ func (d *document) marker(p place, text string) *pep.Marker {
 	}
 	m, err := pep.ParseMarker(text)
 	if err != nil {
-		d.errorf(p, "%v", err)
+		d.parseError(p, err)
 		return nil
 	}
 	return &m
@@ -101,9 +117,15 @@ func (d *document) hashes(p place, texts []string, nodes ...*node) []string {
 	return list
 }
 
+// variable is ${NAME} in an address, and variableName what stands for it in the
+// one that is returned.
+var variable = regexp.MustCompile(`\$\{[A-Za-z0-9_]+\}`)
+
+const variableName = "VARIABLE"
+
 // address checks an address. What it says of it never holds what may be secret.
 func (d *document) address(p place, text string) (*url.URL, bool) {
-	u, err := url.Parse(text)
+	u, err := url.Parse(variable.ReplaceAllString(text, variableName))
 	if err != nil {
 		// An error of url.Parse quotes the address, with its credentials.
 		d.errorf(p, "not an address")
@@ -137,8 +159,7 @@ func (d *document) address(p place, text string) (*url.URL, bool) {
 // isVariables is whether credentials are ${VAR} throughout, and so none.
 func isVariables(user *url.Userinfo) bool {
 	password, has := user.Password()
-	isVar := func(s string) bool { return strings.HasPrefix(s, "${") && strings.HasSuffix(s, "}") }
-	return isVar(user.Username()) && (!has || isVar(password))
+	return user.Username() == variableName && (!has || password == variableName)
 }
 
 // git is the source of a repository at a commit.
@@ -150,9 +171,7 @@ func (d *document) git(p place, address, commit, subdirectory string) Source {
 	} else if ok && !strings.HasPrefix(scheme, "git+") && scheme != "ssh" {
 		address = "git+" + address
 	}
-	if u, ok := d.address(p, address); ok {
-		address = u.String()
-	}
+	d.address(p, address)
 	if (len(commit) != 40 && len(commit) != 64) || !isHex(commit) {
 		d.errorf(p, "git without a full commit: %.80q may move; want its 40 hexadecimal digits", commit)
 	}
