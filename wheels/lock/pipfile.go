@@ -71,11 +71,7 @@ func (r *reader) pipfileSources(d *document, meta *node) map[string]string {
 
 func (r *reader) pipfilePackage(d *document, n *node, group string, sources map[string]string) {
 	pkg := Package{Name: d.name(n, n.name), Source: Source{Kind: Registry}, Pos: d.pos(n)}
-	condition := Condition{Group: group, Pos: pkg.Pos}
-	if m := d.want(n, "markers", stringKind); m != nil {
-		condition.Marker, condition.Pos = d.marker(m, m.text), d.pos(m)
-	}
-	pkg.When = []Condition{condition}
+	pkg.When = []Condition{{Group: group, Marker: d.pipfileMarker(n), Pos: pkg.Pos}}
 	for _, x := range d.list(n, "extras", stringKind) {
 		pkg.Extras = append(pkg.Extras, d.name(x, x.text))
 	}
@@ -95,6 +91,36 @@ func (r *reader) pipfilePackage(d *document, n *node, group string, sources map[
 	}
 	r.pipfileOrigin(d, n, &pkg)
 	r.lock.Packages = append(r.lock.Packages, pkg)
+}
+
+// pipfileMarker joins markers with what the keys that are named like a variable
+// of a marker say: "sys_platform": "== 'win32'".
+func (d *document) pipfileMarker(n *node) *pep.Marker {
+	var all []pep.Marker
+	for _, m := range n.items {
+		text := m.text
+		switch m.name {
+		case "markers":
+		case "os_name", "sys_platform", "platform_machine", "platform_python_implementation", "platform_release", "platform_system",
+			"platform_version", "python_version", "python_full_version", "implementation_name", "implementation_version":
+			text = m.name + " " + m.text
+		default:
+			continue
+		}
+		if d.is(m, stringKind) == nil {
+			continue
+		}
+		if marker := d.marker(m, text); marker != nil {
+			all = append(all, *marker)
+		}
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return &all[0]
+	}
+	return &pep.Marker{Join: "and", Args: all}
 }
 
 // pipfileOrigin reads where a package comes from, and its hashes.

@@ -134,6 +134,7 @@ func TestSelect(t *testing.T) {
 		}, want: "foo 1.0 :\nleft out demo"},
 		{name: "pipenv: both sections", lock: "Pipfile.lock", target: with(func(t *Target) { t.Groups = []string{"dev"} }), files: map[string]string{"Pipfile.lock": `{"_meta": {"pipfile-spec": 6}, "default": {"foo": {"version": "==1.0", "hashes": ["` + sha + `"]}},
 			"develop": {"Foo": {"version": "==1.1", "hashes": ["` + sha + `"]}}}`}, want: "Pipfile.lock:2:23: two of foo are selected for this target: 1.0 at Pipfile.lock:1:51 and 1.1 at Pipfile.lock:2:23"},
+		{name: "pipenv: keys that are markers", lock: "Pipfile.lock", files: map[string]string{"Pipfile.lock": pipfileOf(`{"version": "==1.0", "sys_platform": "== 'win32'", "hashes": ["` + sha + `"]}`)}, want: ""},
 		{name: "pdm: entries for extras", lock: "pdm.lock", files: map[string]string{"pdm.lock": pdmHead + "groups = [\"default\"]\nfiles = [{file = \"foo-1.0.tar.gz\", hash = \"" + sha + "\"}]\n[[package]]\nname = \"foo\"\nversion = \"1.0\"\nextras = [\"x\"]\ngroups = [\"default\"]\ndependencies = [\"foo==1.0\"]\n"}, want: "foo 1.0 sdist:foo-1.0.tar.gz"},
 		{name: "pdm: another platform", lock: "pdm.lock", files: map[string]string{"pdm.lock": "[metadata]\nlock_version = \"4.5.0\"\nstrategy = [\"inherit_metadata\"]\n[[metadata.targets]]\nrequires_python = \">=3.9\"\nplatform = \"windows_amd64\"\n"},
 			want: "pdm.lock:4:12: the lock is not for Python 3.11.7 on Linux x86_64, but only for: python_full_version >= \"3.9\" and sys_platform == \"win32\""},

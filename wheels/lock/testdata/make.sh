@@ -196,7 +196,7 @@ make() {
 		rm poetry.lock
 		;;
 	requirements-pdm | pylock-pdm)
-		bin=$(tool 3.11 pdm==2.29.3 'hishel<1')
+		bin=$(tool 3.11 pdm==2.29.3 'hishel>=1,<2')
 		pdm >pyproject.toml
 		"$bin/pdm" lock -q
 		if [ "$1" = pylock-pdm ]; then
@@ -213,16 +213,13 @@ make() {
 		pdm-2.4) bin=$(tool 3.8 pdm==2.4.9) ;;
 		pdm-2.7) bin=$(tool 3.10 pdm==2.7.4) ;;
 		pdm-2.10) bin=$(tool 3.10 pdm==2.10.4) ;;
-		pdm-2) bin=$(tool 3.11 pdm==2.29.3 'hishel<1') ;;
+		pdm-2) bin=$(tool 3.11 pdm==2.29.3 'hishel>=1,<2') ;;
 		esac
 		pdm >pyproject.toml
-		if [ "$1" = pdm-2.7 ]; then
-			"$bin/pdm" lock -G :all --static-urls
-		elif [ "$1" = pdm-1.15 ]; then
-			"$bin/pdm" lock
-		else
-			"$bin/pdm" lock -G :all
-		fi
+		case $1 in
+		pdm-1.15 | pdm-2.3 | pdm-2.4) "$bin/pdm" lock ;;
+		*) "$bin/pdm" lock -G :all ;;
+		esac
 		;;
 	poetry-*)
 		kind=groups first='priority = "primary"'
