@@ -30,6 +30,7 @@ type app struct {
 	args        []string         // of the command line, without the program
 	commandLine string           // "pybake python 3.13.5", for those who wait for its locks
 	loaded      *project.Project // nil: not read yet
+	ended       chan struct{}    // closed when all is cleaned up
 
 	// replan returns, by kind, the inputs that an artifact would be made from
 	// today; show compares them with those it was made from.
@@ -47,7 +48,7 @@ type globalFlags struct {
 }
 
 func newApp(sys *system) *app {
-	a := &app{sys: sys, display: newDisplay(sys)}
+	a := &app{sys: sys, display: newDisplay(sys), ended: make(chan struct{})}
 	a.replan = map[string]func(context.Context, *artifacts.Artifact) ([]artifacts.Input, error){python.Kind: a.replanPython}
 	a.setLog()
 	return a
@@ -234,12 +235,15 @@ func (a *app) proxies() []string {
 	return lines
 }
 
+// errNoBundle is the error of a machine without certificates.
+var errNoBundle = errors.New("no certificate bundle found on this machine")
+
 // caBundle returns the path of the host's certificate bundle.
 func (a *app) caBundle() (string, error) {
 	if path := a.sys.getenv("SSL_CERT_FILE"); path != "" {
 		path = a.path(path)
 		if err := checkCABundle(path); err != nil {
-			return "", fmt.Errorf("SSL_CERT_FILE: %w", err)
+			return "", usagef("", "SSL_CERT_FILE: %w", err)
 		}
 		return path, nil
 	}
@@ -253,7 +257,7 @@ func (a *app) caBundle() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("no certificate bundle found on this machine")
+	return "", errNoBundle
 }
 
 func checkCABundle(path string) error {

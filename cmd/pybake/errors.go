@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/strict"
@@ -69,31 +71,43 @@ func explain(err error, args []string) (status int, hint string) {
 	if status, hint := explainFiles(err); status != 0 {
 		return status, hint
 	}
+	switch {
+	case errors.As(err, new(*distro.MovedError)) && !slices.Contains(args, "--repin"):
+		return statusFailed, typed(args, "--repin")
+	case errors.Is(err, distro.ErrOffline):
+		return statusFailed, "run it once without --offline"
+	}
 	return statusFailed, ""
 }
 
 // corrected is a command line with one word replaced, as one would type it; or
 // otherwise if the word is not there.
 func corrected(args []string, wrong, right, otherwise string) string {
-	line, found := "pybake", false
-	for _, arg := range args {
+	for i, arg := range args {
 		flag, value, isFlag := strings.Cut(arg, "=")
 		switch {
-		case found:
 		case arg == wrong:
-			arg, found = right, true
+			arg = right
 		case isFlag && flag == wrong:
-			arg, found = right+"="+value, true
+			arg = right + "=" + value
 		case isFlag && value == wrong:
-			arg, found = flag+"="+right, true
+			arg = flag + "=" + right
+		default:
+			continue
 		}
+		return typed(slices.Concat(args[:i], []string{arg}, args[i+1:]))
+	}
+	return otherwise
+}
+
+// typed is a command line as one would type it, with more at its end.
+func typed(args []string, more ...string) string {
+	line := "pybake"
+	for _, arg := range slices.Concat(args, more) {
 		if strings.Trim(arg, safe) != "" {
 			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 		}
 		line += " " + arg
-	}
-	if !found {
-		return otherwise
 	}
 	return line
 }

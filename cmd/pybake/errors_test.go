@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/strict"
@@ -41,6 +42,9 @@ func TestExplain(t *testing.T) {
 		{&engine.TooOldError{}, 1, "pybake doctor"},
 		{&engine.ExitError{Argv: []string{"make"}, Code: 2}, 1, ""},
 		{&engine.ExitError{Argv: []string{"make"}, Code: 137, OOM: true}, 1, "give the engine's machine more memory; pybake doctor says what it has"},
+		{&distro.MovedError{What: "package gcc-14"}, 1, "pybake python 3.13 --distro=trixi -C 'my project' --repin"},
+		{&distro.MovedError{What: "base image", Explains: syscall.ENOSPC}, 1, "pybake clean --cache"},
+		{distro.ErrOffline, 1, "run it once without --offline"},
 		{&fs.PathError{Op: "mkdir", Path: "baked", Err: syscall.EACCES}, 2, "pybake doctor"},
 		{&fs.PathError{Op: "mkdir", Path: "baked", Err: syscall.EROFS}, 2, "pybake doctor"},
 	} {

@@ -117,6 +117,7 @@ func run(args []string, sys *system) int {
 	a := newApp(sys)
 	a.args = args
 	defer a.display.Close()
+	defer close(a.ended)
 	go a.watchSignals(ctx, cancel)
 
 	root := a.rootCommand()
@@ -148,6 +149,8 @@ func (a *app) watchSignals(ctx context.Context, cancel context.CancelCauseFunc) 
 	a.display.Note("%v: cleaning up; once more to stop at once", ended)
 	message := "pybake: interrupted again"
 	select {
+	case <-a.ended:
+		return
 	case <-a.sys.signals:
 	case <-time.After(grace):
 		message = "pybake: still not cleaned up"

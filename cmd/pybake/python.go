@@ -15,9 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pybake/pybake/artifacts"
-	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
-	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/python"
 	"github.com/pybake/pybake/recipes"
@@ -31,6 +29,7 @@ type pythonFlags struct {
 	sha256  string
 	sources []string
 	jobs    int
+	repin   bool
 	dryRun  bool
 }
 
@@ -47,8 +46,8 @@ The version is exact, "3.13.5". Without one it is python of pybake.toml, else
 what .python-version says; without --distro it is that of pybake.toml, else
 this machine's. The first build for a distro makes its base image, resolves and
 pins the toolchain in pybake.lock, and trains the compiler (PGO); later builds
-of the series use the same pins. What is in the store already is found at once,
-with neither network nor engine.
+of the series use the same pins, until --repin. What is in the store already is
+found at once, with neither network nor engine.
 
 The source is known by its SHA-256. It is looked for in the cache, in the places
 named by --source and pybake.toml (files named as upstream names them:
@@ -75,6 +74,7 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 	flags.StringVar(&f.sha256, "sha256", "", "the `hash` of the source of a version that is not in the table")
 	flags.StringArrayVar(&f.sources, "source", nil, "a `directory or address` to look for the source in first; may be repeated")
 	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the packages")
+	flags.BoolVar(&f.repin, "repin", false, "resolve base image and toolchain anew, and pin what is found")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan as JSON, as far as it is pinned, and build nothing")
 	cmd.RegisterFlagCompletionFunc("distro", a.completeDistros)
 	return cmd
@@ -83,13 +83,16 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 // pythonRequest completes what the user asked for from the project and this
 // machine, and says what it took from where.
 func (a *app) pythonRequest(version string, f pythonFlags) (python.Request, error) {
-	req := python.Request{Version: version, Distro: f.distro, Release: f.release, Fast: f.fast, SHA256: strings.ToLower(f.sha256), Arch: runtime.GOARCH}
+	req := python.Request{Version: version, Distro: f.distro, Release: f.release, Fast: f.fast, SHA256: strings.ToLower(f.sha256), Arch: debianArch(runtime.GOARCH)}
 	p, err := a.project()
 	if err != nil {
 		return req, err
 	}
 	if req.Release < 1 {
 		return req, usagef("pybake python "+version+" --release 1", "release %d: want 1 or more", req.Release)
+	}
+	if f.repin && a.flags.offline {
+		return req, usagef("", "--repin and --offline exclude each other")
 	}
 	if req.SHA256 != "" && (len(req.SHA256) != 64 || strings.Trim(req.SHA256, "0123456789abcdef") != "") {
 		return req, usagef("", "--sha256 %s: want 64 hexadecimal digits", f.sha256)
@@ -152,6 +155,8 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 	if err != nil {
 		return &advised{err, statusUsage, ""}
 	}
+	// In the file the pins stay until there is an engine to make others with.
+	repin := f.repin && lock.Unpin(req.Distro, req.Arch)
 	plan, err := python.NewPlan(req, set, lock)
 	unpinned, isUnpinned := errors.AsType[*python.UnpinnedError](err)
 	if err != nil && !isUnpinned {
@@ -176,9 +181,19 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 	if err != nil {
 		return err
 	}
-	a.expect(store, set, req)
+	if repin {
+		err := project.Update(lockPath, func(l *project.Lock) error { l.Unpin(req.Distro, req.Arch); return nil })
+		if err != nil {
+			return ended(err, done())
+		}
+	}
+	var missing []string
+	if isUnpinned {
+		missing = unpinned.What
+	}
+	a.expect(store, set, req, missing)
 	made, built, err := b.Ensure(ctx, req, set)
-	if err = errors.Join(err, done()); err != nil {
+	if err = ended(err, done()); err != nil {
 		if _, failed := errors.AsType[*engine.ExitError](err); failed {
 			a.display.Note("logs: %s", b.LogDir)
 		}
@@ -216,7 +231,7 @@ func (a *app) pythonBuilder(ctx context.Context, f pythonFlags, store *artifacts
 		return nil, nil, err
 	}
 	if _, err := store.Sweep(); err != nil {
-		return nil, nil, errors.Join(err, done())
+		return nil, nil, ended(err, done())
 	}
 	client := a.httpClient()
 	b = &python.Builder{
@@ -236,74 +251,6 @@ func (a *app) sources(named []string) []string {
 		}
 	}
 	return named
-}
-
-// distroMaker connects to the engine, removes what dead runs left there, and
-// makes what serves base images and packages. done ends it.
-func (a *app) distroMaker(ctx context.Context, p *project.Project) (m *distro.Maker, done func() error, err error) {
-	cache, err := a.downloadDir()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, nil, err
-	}
-	eng, err := a.connect(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	done = func() error { return eng.Close(ctx) }
-	left, err := eng.Sweep(ctx)
-	if err != nil {
-		return nil, nil, errors.Join(err, done())
-	}
-	for _, l := range left {
-		a.display.Note("removed %s %s, left by a run that was killed", l.Kind, l.Name)
-	}
-	m = &distro.Maker{
-		Engine: eng, Report: a.display, Offline: a.flags.offline, Proxy: a.proxies(), Environ: os.Environ(),
-		Fetcher: &fetch.Fetcher{Cache: cache, Offline: a.flags.offline},
-		Mirror:  map[string]string{}, Image: map[string]string{},
-	}
-	if bundle, err := a.caBundle(); err == nil {
-		if m.CABundle, err = os.ReadFile(bundle); err != nil {
-			return nil, nil, errors.Join(err, done())
-		}
-	}
-	for name, d := range p.Distros {
-		m.Mirror[name], m.Image[name] = d.Mirror, d.Image
-	}
-	return m, done, nil
-}
-
-// expect tells the display how long the steps are likely to take: as the last
-// time for this series on this distro, for any series, or as the recipe says.
-func (a *app) expect(store *artifacts.Store, set *recipes.Set, req python.Request) {
-	release, err := set.Release(req.Version)
-	if err != nil {
-		return
-	}
-	mode := map[bool]string{true: "fast", false: "full"}[req.Fast]
-	for _, match := range []map[string]string{
-		{"series": release.Series, "distro": req.Distro, "mode": mode}, {"series": release.Series, "mode": mode}, {"mode": mode},
-	} {
-		if last, err := store.Latest(python.Kind, match); err == nil {
-			a.display.Expect(last.Steps)
-			return
-		}
-	}
-	series, err := set.Series(release.Series)
-	if err != nil {
-		return
-	}
-	minutes := func(n int) float64 { return float64(n * 60) }
-	if req.Fast {
-		a.display.Expect([]artifacts.Step{{Name: "compile", Seconds: minutes(series.Minutes.Fast)}})
-		return
-	}
-	a.display.Expect([]artifacts.Step{
-		{Name: "train", Seconds: minutes(series.Minutes.Train)}, {Name: "compile", Seconds: minutes(series.Minutes.Full - series.Minutes.Train)},
-	})
 }
 
 // replanPython is what show asks: the inputs that the packages would be made
