@@ -30,12 +30,13 @@ and asking:
 
   - containers and volumes of runs that were killed
   - drafts in the store of runs that were killed, and logs older than a week
-  - base and builder images of which there is a newer one
+  - base and builder images of which there is a newer one, unless pybake.lock
+    leads to them
   - artifacts beyond the newest 3 of each name
 
-What running pybakes use stays. An engine that does not answer is left out, with
-a note. With --json: {"dryRun", "removed": [{"kind", "name", "size"}]}; a size
-in bytes is -1 if it is not known.`,
+What running pybakes use stays, and while one runs, all downloads. An engine
+that does not answer is left out, with a note. With --json: {"dryRun",
+"removed": [{"kind", "name", "size"}]}; a size in bytes is -1 if it is not known.`,
 		Example: `  pybake clean --dry-run
   pybake clean --yes --keep 1
   pybake clean --yes --images --cache`,
@@ -76,7 +77,7 @@ func (a *app) clean(ctx context.Context, f cleanFlags) (err error) {
 	}
 	all = append(all, stored...)
 	if f.cache {
-		cached, err := a.cacheGarbage()
+		cached, err := a.cacheGarbage(e)
 		if err != nil {
 			return err
 		}

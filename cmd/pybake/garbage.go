@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/recipes"
 )
 
 // keepLogs is how long the logs of builds stay; those of an artifact stay as
@@ -52,8 +55,12 @@ func (a *app) engineGarbage(ctx context.Context, e *engine.Engine, f cleanFlags)
 	if err != nil {
 		return nil, err
 	}
+	pinned, err := a.pinnedImages()
+	if err != nil {
+		return nil, err
+	}
 	for _, img := range images {
-		if !f.images && newest(img, images) {
+		if !f.images && (newest(img, images) || slices.ContainsFunc(img.Tags, pinned)) {
 			continue
 		}
 		refs := img.Tags
@@ -88,6 +95,39 @@ func newest(img engine.Image, images []engine.Image) bool {
 // "pybake/builder:trixie-amd64" of "pybake/builder:trixie-amd64-77ab12cd90ef".
 func purpose(tag string) string {
 	return tag[:max(0, strings.LastIndex(tag, "-"))]
+}
+
+// pinnedImages tells whether a tag is that of an image that the pins of this
+// project lead to. Those of other projects are made anew.
+func (a *app) pinnedImages() (func(tag string) bool, error) {
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.project()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := project.ReadLock(p.LockPath(store.Dir()))
+	if err != nil {
+		return nil, &advised{err, statusUsage, ""}
+	}
+	versions := map[string]bool{}
+	for _, base := range lock.Bases {
+		t := distro.Target{Distro: recipes.Distro{Codename: base.Distro}, Arch: base.Arch}
+		versions[version(distro.BaseRef(t, base.Digest))] = true
+		for _, set := range slices.Concat(lock.Builders, lock.Runtimes) {
+			if set.Distro == base.Distro && set.Arch == base.Arch {
+				versions[version(distro.BuilderRef(t, base, set.Packages, "builder"))] = true
+			}
+		}
+	}
+	return func(tag string) bool { return versions[version(tag)] }, nil
+}
+
+// version is the other part: "trixie-amd64-77ab12cd90ef", for whatever purpose.
+func version(tag string) string {
+	return tag[strings.LastIndex(tag, ":")+1:]
 }
 
 // storeGarbage finds dead drafts, old logs and old artifacts.
@@ -158,8 +198,9 @@ func old(list []*artifacts.Artifact, keep int) []*artifacts.Artifact {
 	return beyond
 }
 
-// cacheGarbage finds the downloads.
-func (a *app) cacheGarbage() ([]garbage, error) {
+// cacheGarbage finds the downloads, unless somebody uses them. e is this run's
+// own session, or nil.
+func (a *app) cacheGarbage(e *engine.Engine) ([]garbage, error) {
 	dir, err := a.downloadDir()
 	if err != nil {
 		return nil, err
@@ -171,7 +212,37 @@ func (a *app) cacheGarbage() ([]garbage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []garbage{{"cache", dir, size, func(context.Context) error { return os.RemoveAll(dir) }}}, nil
+	others, err := a.otherRuns(e)
+	if err != nil {
+		return nil, err
+	}
+	if others > 0 {
+		a.display.Note("downloads kept: in use by %s", countText(others, "running pybake"))
+		return nil, nil
+	}
+	return []garbage{{"cache", dir, size, func(context.Context) error {
+		others, err := a.otherRuns(e) // since the question was asked
+		if err == nil && others > 0 {
+			err = fmt.Errorf("remove %s: a pybake that has begun meanwhile may use it", dir)
+		}
+		if err != nil {
+			return err
+		}
+		return os.RemoveAll(dir)
+	}}}, nil
+}
+
+// otherRuns counts the running pybakes that use the cache, without this one.
+func (a *app) otherRuns(e *engine.Engine) (int, error) {
+	dir, err := a.sessionDir()
+	if err != nil {
+		return 0, err
+	}
+	n, err := engine.Running(dir)
+	if e != nil {
+		n--
+	}
+	return n, err
 }
 
 // sizeOf returns the bytes in the files below a directory.

@@ -13,16 +13,21 @@ import (
 // User is the ordinary user of builder images, whom jobs run as.
 const User = "1000:1000"
 
-// Builder makes sure that the engine has the image of a base with packages
-// installed on it, and returns its name. purpose is part of the name:
-// "builder", "lint".
-func (m *Maker) Builder(ctx context.Context, t Target, base project.BasePin, packages []project.Package, purpose string) (string, error) {
+// BuilderRef is the name of the image that Builder makes.
+func BuilderRef(t Target, base project.BasePin, packages []project.Package, purpose string) string {
 	hash := sha256.New()
 	fmt.Fprintln(hash, "pybake image 1", base.Digest)
 	for _, p := range packages {
 		fmt.Fprintln(hash, p)
 	}
-	ref := "pybake/" + purpose + ":" + t.String() + "-" + hex.EncodeToString(hash.Sum(nil))[:12]
+	return "pybake/" + purpose + ":" + t.String() + "-" + hex.EncodeToString(hash.Sum(nil))[:12]
+}
+
+// Builder makes sure that the engine has the image of a base with packages
+// installed on it, and returns its name. purpose is part of the name:
+// "builder", "lint".
+func (m *Maker) Builder(ctx context.Context, t Target, base project.BasePin, packages []project.Package, purpose string) (string, error) {
+	ref := BuilderRef(t, base, packages, purpose)
 	if _, found, err := m.Engine.Image(ctx, ref); found || err != nil {
 		return ref, err
 	}
