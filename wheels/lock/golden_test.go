@@ -31,7 +31,7 @@ func locks(t testing.TB) []string {
 			}
 		}
 	}
-	if len(list) < 8 {
+	if len(list) < 16 {
 		t.Fatalf("only %d fixtures", len(list))
 	}
 	return list
