@@ -35,7 +35,11 @@ func BaseRef(t Target, digest string) string {
 // mmdebstrap.
 func (m *Maker) Base(ctx context.Context, t Target, pin *project.BasePin) (project.BasePin, error) {
 	if pin != nil {
-		if err := m.pinnedBase(ctx, t, *pin); err != nil {
+		err := m.pinnedBase(ctx, t, *pin)
+		if errors.As(err, new(*MovedError)) {
+			return project.BasePin{}, err // it says what it is about
+		}
+		if err != nil {
 			return project.BasePin{}, fmt.Errorf("base image of %s: %w", t, err)
 		}
 		return *pin, nil
