@@ -153,6 +153,23 @@ func (a *app) store() (*artifacts.Store, error) {
 	return store, nil
 }
 
+// pins returns what is pinned, and the file that says it.
+func (a *app) pins() (lock *project.Lock, path string, err error) {
+	store, err := a.storeDir()
+	if err != nil {
+		return nil, "", err
+	}
+	p, err := a.project()
+	if err != nil {
+		return nil, "", err
+	}
+	path = p.LockPath(store)
+	if lock, err = project.ReadLock(path); err != nil {
+		return nil, "", &advised{err, statusUsage, ""}
+	}
+	return lock, path, nil
+}
+
 // cacheDir returns the directory of downloads and other things that can be had
 // again.
 func (a *app) cacheDir() (string, error) {

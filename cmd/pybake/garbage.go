@@ -15,7 +15,6 @@ import (
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
-	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/recipes"
 )
 
@@ -100,17 +99,9 @@ func purpose(tag string) string {
 // pinnedImages tells whether a tag is that of an image that the pins of this
 // project lead to. Those of other projects are made anew.
 func (a *app) pinnedImages() (func(tag string) bool, error) {
-	store, err := a.store()
+	lock, _, err := a.pins()
 	if err != nil {
 		return nil, err
-	}
-	p, err := a.project()
-	if err != nil {
-		return nil, err
-	}
-	lock, err := project.ReadLock(p.LockPath(store.Dir()))
-	if err != nil {
-		return nil, &advised{err, statusUsage, ""}
 	}
 	versions := map[string]bool{}
 	for _, base := range lock.Bases {

@@ -150,10 +150,9 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 	if err != nil {
 		return err
 	}
-	lockPath := p.LockPath(store.Dir())
-	lock, err := project.ReadLock(lockPath)
+	lock, lockPath, err := a.pins()
 	if err != nil {
-		return &advised{err, statusUsage, ""}
+		return err
 	}
 	// In the file the pins stay until there is an engine to make others with.
 	repin := f.repin && lock.Unpin(req.Distro, req.Arch)
@@ -264,15 +263,7 @@ func (a *app) replanPython(_ context.Context, made *artifacts.Artifact) ([]artif
 	if err != nil {
 		return nil, err
 	}
-	store, err := a.store()
-	if err != nil {
-		return nil, err
-	}
-	p, err := a.project()
-	if err != nil {
-		return nil, err
-	}
-	lock, err := project.ReadLock(p.LockPath(store.Dir()))
+	lock, _, err := a.pins()
 	if err != nil {
 		return nil, err
 	}
