@@ -1,0 +1,42 @@
+// Package wheels turns a lock file into a wheelhouse for one baked Python on one
+// distro.
+//
+// NewPlan is pure: a lock, a target and what the user asked for in; the packages,
+// each with the files that it may come from, out. Builder.Ensure makes the house:
+//
+//	choose    one file for each package: a wheel of the lock that fits, else the sdist;
+//	          where the lock has hashes only, the index says which file has one of them
+//	fetch     by hash, from where the lock says or an index has it
+//	pin       for an sdist: what builds it, resolved once to wheels with hashes, with
+//	          what its backend asks for at run time; into pybake.lock
+//	build     a throwaway container with no network; the result is an artifact of kind
+//	          "wheel" under its own key, shared between locks
+//	check     every wheel: name, structure, RECORD, tags true to content
+//	apt       which packages of the distro the shared libraries need
+//	prove     the whole house installed and imported in a clean container
+//	publish   into the store, by rename
+//
+// Packages go through the first five steps on their own, as soon as there is a
+// processor for them; a failure ends none but its own package, and all failures
+// are told together. What was built stays in the store for the next run.
+//
+// # The house
+//
+// An artifact of kind "wheels", named "wheels LOCK PYTHON DISTRO ARCH":
+//
+//	*.whl             the wheels, flat
+//	requirements.txt  every wheel pinned with its SHA-256; what was built names the
+//	                  source that it was built from
+//	pylock.toml       the same by PEP 751, with paths; [packages.tool.pybake] names the source
+//	apt.txt           NAME=VERSION, a line for each package of the distro that has to be
+//	                  there beside the Python's own packages; for apt-get install
+//	wheels.json       what each wheel is and came from: a list of Wheel
+//
+// # Keys
+//
+// A built wheel's key is made of the hash of its source, its build requirements, the
+// recipe, and what compiles it: ABI of the interpreter, base image, toolchain. A
+// wheel without compiled code, tagged for any platform, whose metadata agrees with
+// that of its sdist, does not depend on the latter: it is kept under a key without
+// them, and serves other Pythons and distros too.
+package wheels

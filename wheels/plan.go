@@ -1,0 +1,194 @@
+package wheels
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pybake/pybake/internal/pep"
+	"github.com/pybake/pybake/recipes"
+	"github.com/pybake/pybake/wheels/lock"
+)
+
+// Kind is that of a wheelhouse in the store, KindWheel that of a wheel.
+const (
+	Kind      = "wheels"
+	KindWheel = "wheel"
+)
+
+// Request is what a user asks for.
+type Request struct {
+	Lock    *lock.Lock
+	Name    string         // of the lock in that of the house: "requirements.lock"
+	Root    string         // directory of this machine that paths in the lock are below
+	Python  string         // "3.13.5"
+	Distro  recipes.Distro // of the target
+	Arch    string         // Debian's name: "amd64"
+	Select  lock.Target    // extras, groups, binaries; the rest is filled in from the above
+	Recipes *recipes.Set
+
+	ExcludeNewer time.Time // for build requirements; zero: the lock's own age
+	Strict       bool      // ExcludeNewer is the user's: an index that gives no times is an error
+	Constraints  []string  // on build requirements: "setuptools<81"
+}
+
+// Package is a package of the lock as the target gets it.
+type Package struct {
+	Name    string   `json:"name"`
+	Version string   `json:"version"`          // "" for a source tree without one
+	Origin  string   `json:"origin"`           // "wheel": taken as it is; "sdist": built
+	File    string   `json:"file,omitempty"`   // "attrs-23.2.0-py3-none-any.whl"
+	Hashes  []string `json:"hashes,omitempty"` // "sha256:…", of the file
+	Size    int64    `json:"size,omitempty"`   // bytes, where known
+	Source  string   `json:"source"`           // "registry", "url", "git", "archive" or "directory"
+	Why     string   `json:"why"`              // the file was chosen
+	Yanked  string   `json:"yanked,omitempty"` // the index's reason
+	Extras  []string `json:"extras,omitempty"`
+
+	selected   lock.Selected
+	candidates []lock.Candidate // the best first
+	chosen     lock.Candidate
+}
+
+// Left is a package of the lock that is not installed.
+type Left struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Why     string `json:"why"`
+}
+
+// Plan is what a target needs of a lock. It prints as JSON.
+type Plan struct {
+	Name     string     `json:"name"` // of the house: "wheels requirements.lock 3.13.5 trixie amd64"
+	Lock     string     `json:"lock"`
+	Format   string     `json:"format"`
+	Python   string     `json:"python"`
+	Distro   string     `json:"distro"`
+	Arch     string     `json:"arch"`
+	Packages []*Package `json:"packages"`
+	Left     []Left     `json:"left,omitempty"`
+	Notes    []string   `json:"notes,omitempty"`
+
+	req    Request
+	target pep.Target
+	ranks  map[pep.Tag]int
+	env    pep.Env
+}
+
+// machine is the architecture as uname -m says it.
+func machine(arch string) string {
+	switch arch {
+	case "amd64":
+		return "x86_64"
+	case "arm64":
+		return "aarch64"
+	case "i386":
+		return "i686"
+	case "armhf":
+		return "armv7l"
+	case "ppc64el":
+		return "ppc64le"
+	}
+	return arch
+}
+
+// NewPlan selects from a lock what the target needs. Packages that the lock knows
+// by hash only have neither origin nor file yet. Problems of the lock are
+// strict.Errors.
+func NewPlan(req Request) (*Plan, error) {
+	p := &Plan{
+		Name: strings.Join([]string{Kind, houseName(req), req.Python, req.Distro.Codename, req.Arch}, " "),
+		Lock: req.Lock.File, Format: req.Lock.Format, Python: req.Python, Distro: req.Distro.Codename, Arch: req.Arch,
+	}
+	glibc, err := twoNumbers(req.Distro.Glibc)
+	if err != nil {
+		return nil, fmt.Errorf("distro %s: glibc: %w", req.Distro.Codename, err)
+	}
+	t := req.Select
+	t.Python, t.Arch, t.Glibc = req.Python, machine(req.Arch), glibc
+	req.Select, p.req = t, req
+	if p.env, err = pep.EnvFor(t.Python, t.Arch); err != nil {
+		return nil, err
+	}
+	series, err := twoNumbers(p.env.PythonVersion)
+	if err != nil {
+		return nil, err
+	}
+	p.target = pep.Target{Python: series, Arch: t.Arch, Glibc: glibc}
+	p.ranks = p.target.Ranks()
+	selection, err := req.Lock.Select(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range selection.Packages {
+		pkg := &Package{
+			Name: s.Name, Version: s.Version, Extras: s.Extras, Source: string(s.Source.Kind),
+			selected: s, candidates: s.Candidates,
+		}
+		pkg.choose(s.Candidates[0])
+		p.Packages = append(p.Packages, pkg)
+	}
+	for _, l := range selection.Left {
+		p.Left = append(p.Left, Left{l.Name, l.Version, l.Why})
+	}
+	p.Notes = slices.Concat(req.Lock.Notes, selection.Notes)
+	return p, nil
+}
+
+// houseName is the lock's name, with what was asked of it beside the default:
+// "uv.lock[postgres]+docs-dev".
+func houseName(req Request) string {
+	name := strings.ReplaceAll(req.Name, " ", "-")
+	s := req.Select
+	if len(s.Extras) > 0 {
+		name += "[" + strings.Join(normalised(s.Extras), ",") + "]"
+	}
+	for _, g := range normalised(s.Groups) {
+		name += "+" + g
+	}
+	if s.NoDefaultGroups {
+		name += "-default"
+	}
+	for _, g := range normalised(s.NoGroups) {
+		name += "-" + g
+	}
+	return name
+}
+
+func normalised(names []string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, pep.NormalizeName(n))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// choose settles which file the package comes from.
+func (p *Package) choose(c lock.Candidate) {
+	p.chosen = c
+	p.Origin, p.File, p.Hashes, p.Size, p.Why = c.Origin, c.Name, c.Hashes, c.Size, c.Why
+	if p.File == "" && c.Path != "" {
+		p.File = c.Path
+	}
+}
+
+// series is "3.13".
+func (p *Plan) series() string { return p.env.PythonVersion }
+
+// abi is "cp313".
+func (p *Plan) abi() string { return "cp" + strings.ReplaceAll(p.series(), ".", "") }
+
+func twoNumbers(s string) (n [2]int, err error) {
+	major, minor, ok := strings.Cut(s, ".")
+	if !ok {
+		return n, fmt.Errorf("%q: want two numbers with a dot between them", s)
+	}
+	if n[0], err = strconv.Atoi(major); err != nil {
+		return n, err
+	}
+	n[1], err = strconv.Atoi(minor)
+	return n, err
+}
