@@ -2,8 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,15 +19,17 @@ func untouched(before, now fs.FileInfo) bool {
 }
 
 func (f *Fetcher) path(file File) string {
-	return filepath.Join(f.Cache, "sha256", file.SHA256[:2], file.SHA256)
+	first := file.wants()[0]
+	return filepath.Join(f.Cache, first.algorithm, first.digits[:2], first.digits)
 }
 
 func (f *Fetcher) partial(file File) string {
-	return filepath.Join(f.Cache, "partial", file.SHA256)
+	return filepath.Join(f.Cache, "partial", file.wants()[0].digits)
 }
 
 // lookup answers nil if the cache has the file, verified; ErrNotHere if not;
-// and anything else if what it had was damaged, and is now removed.
+// and anything else if what it had was damaged, and is now removed, or has the
+// first hash of the file but not its others.
 func (f *Fetcher) lookup(ctx context.Context, file File) error {
 	err := f.verify(ctx, file)
 	if !errors.Is(err, errDamaged) {
@@ -71,17 +71,21 @@ func (f *Fetcher) verify(ctx context.Context, file File) error {
 		return err
 	}
 	f.mu.Lock()
-	known := f.verified[file.SHA256]
+	known := f.verified[file.hashes()]
 	f.mu.Unlock()
 	if untouched(known, info) {
 		return nil
 	}
-	hash := sha256.New()
-	if _, err := io.Copy(hash, &ctxReader{ctx, cached}); err != nil {
+	hashes := newSums(file)
+	if _, err := io.Copy(hashes, &ctxReader{ctx, cached}); err != nil {
 		return err
 	}
-	if found := hex.EncodeToString(hash.Sum(nil)); found != file.SHA256 {
-		return fmt.Errorf("%w: %s has sha256 %s", errDamaged, f.path(file), found)
+	switch w, found := hashes.wrong(); {
+	case found == "":
+	case w.algorithm == hashes.wants[0].algorithm:
+		return fmt.Errorf("%w: %s has %s %s", errDamaged, f.path(file), w.algorithm, found)
+	default:
+		return &MismatchError{"cache " + filepath.Clean(f.Cache), f.path(file), file, found}
 	}
 	f.remember(file, info)
 	return nil
@@ -91,9 +95,9 @@ func (f *Fetcher) remember(file File, info fs.FileInfo) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.verified == nil {
-		f.verified = map[string]fs.FileInfo{}
+		f.verified = map[File]fs.FileInfo{}
 	}
-	f.verified[file.SHA256] = info
+	f.verified[file.hashes()] = info
 }
 
 // lock opens the partial file of a file, alone among all processes until it is

@@ -2,11 +2,8 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,7 +18,7 @@ func (f *Fetcher) download(ctx context.Context, file File, place Place, name str
 		return &localError{err}
 	}
 	defer part.Close()
-	d := &download{Fetcher: f, file: file, place: place, name: name, part: part, hash: sha256.New()}
+	d := &download{Fetcher: f, file: file, place: place, name: name, part: part, hashes: newSums(file)}
 	// Whoever held the lock before may have finished the file.
 	if f.verify(ctx, file) == nil {
 		os.Remove(part.Name())
@@ -33,7 +30,7 @@ func (f *Fetcher) download(ctx context.Context, file File, place Place, name str
 		}
 		return d.fail(&localError{err})
 	}
-	if d.sum() == file.SHA256 {
+	if _, found := d.hashes.wrong(); found == "" {
 		return d.finish()
 	}
 	pause, furthest := f.backoff(), d.done
@@ -59,15 +56,13 @@ func (f *Fetcher) download(ctx context.Context, file File, place Place, name str
 // download is one file on its way into the cache.
 type download struct {
 	*Fetcher
-	file  File
-	place Place
-	name  string
-	part  *os.File  // locked; holds done bytes
-	hash  hash.Hash // of those
-	done  int64
+	file   File
+	place  Place
+	name   string
+	part   *os.File // locked; holds done bytes
+	hashes *sums    // of those
+	done   int64
 }
-
-func (d *download) sum() string { return hex.EncodeToString(d.hash.Sum(nil)) }
 
 // load hashes what an earlier download has left.
 func (d *download) load(ctx context.Context) error {
@@ -78,12 +73,12 @@ func (d *download) load(ctx context.Context) error {
 	if info.Size() > d.maxSize(d.file) {
 		return d.reset()
 	}
-	d.done, err = io.Copy(d.hash, &ctxReader{ctx, io.LimitReader(d.part, info.Size())})
+	d.done, err = io.Copy(d.hashes, &ctxReader{ctx, io.LimitReader(d.part, info.Size())})
 	return err
 }
 
 func (d *download) reset() error {
-	d.hash.Reset()
+	d.hashes.reset()
 	if d.done = 0; d.empty() {
 		return nil
 	}
@@ -166,7 +161,7 @@ func (d *download) receive(ctx context.Context) (from int64, err error) {
 	if d.done < want {
 		return body.From, &transientError{fmt.Errorf("%s: ended after %d of %d bytes", body.Where, d.done, want)}
 	}
-	if found := d.sum(); found != d.file.SHA256 {
+	if _, found := d.hashes.wrong(); found != "" {
 		return body.From, &MismatchError{d.place.Label, body.Where, d.file, found}
 	}
 	return body.From, nil
@@ -192,7 +187,7 @@ func (d *download) copy(ctx context.Context, body Body, watch *time.Timer) error
 			if _, err := d.part.Write(buf[:n]); err != nil {
 				return &localError{err}
 			}
-			d.hash.Write(buf[:n])
+			d.hashes.Write(buf[:n])
 			d.done += int64(n)
 			if d.Progress != nil {
 				d.Progress(d.file, d.done, total)

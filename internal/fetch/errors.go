@@ -20,15 +20,16 @@ type MismatchError struct {
 	Place string // label
 	Where string // path, or URL without credentials
 	File  File   // what was expected
-	Found string // SHA-256 of what came; "" if it was longer than File.Size and not read to its end
+	Found string // what came has this instead of File's hash of that length; "" if it was longer than File.Size and not read to its end
 }
 
 func (e *MismatchError) Error() string {
 	if e.Found == "" {
 		return fmt.Sprintf("%s: %s is not %s: expected %d bytes, found more", e.Place, e.Where, e.File.Name, e.File.Size)
 	}
-	return fmt.Sprintf("%s: %s is not %s: expected sha256 %s, found %s",
-		e.Place, e.Where, e.File.Name, e.File.SHA256, e.Found)
+	w := e.File.expected(e.Found)
+	return fmt.Sprintf("%s: %s is not %s: expected %s %s, found %s",
+		e.Place, e.Where, e.File.Name, w.algorithm, w.digits, e.Found)
 }
 
 // FailedError says that no place gave any of the wanted files. It prints as
@@ -93,7 +94,7 @@ func (e *unreachableError) Unwrap() error { return e.err }
 // redacted prints an error of net/http without what its URLs may give away.
 type redacted struct{ err error }
 
-func (e *redacted) Error() string { return redact(e.err.Error()) }
+func (e *redacted) Error() string { return Redact(e.err.Error()) }
 func (e *redacted) Unwrap() error { return e.err }
 
 var (
@@ -101,7 +102,7 @@ var (
 	query    = regexp.MustCompile(`(://[^\s"?]*)\?[^\s"]*`)
 )
 
-// redact removes user, password and query from every URL in a text.
-func redact(text string) string {
+// Redact removes user, password and query from every URL in a text.
+func Redact(text string) string {
 	return query.ReplaceAllString(userinfo.ReplaceAllString(text, "://"), "$1")
 }

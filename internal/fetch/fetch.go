@@ -3,12 +3,15 @@
 //
 // # Downloads
 //
-// A file is known by its SHA-256. Where it comes from is a list of places,
-// asked in order; what a place sends is hashed while it is written to a
-// partial file inside the cache, and only the right bytes are renamed into it:
+// A file is known by its SHA-256, or where nobody tells that, by its SHA-512 or
+// SHA-384; if several are given, all must hold, and the first of this order
+// names it. Where it comes from is a list of places, asked in order; what a
+// place sends is hashed while it is written to a partial file inside the cache,
+// and only the right bytes are renamed into it:
 //
 //	CACHE/sha256/93/93e583f243…40     a verified file, named by its whole hash
-//	CACHE/partial/93e583f243…40       the same file while it is being downloaded
+//	CACHE/sha512/0c/0c5f1b2e77…91     likewise, known by its SHA-512 and no SHA-256
+//	CACHE/partial/93e583f243…40       the first while it is being downloaded
 //
 // Several processes may share a cache. Whoever downloads holds a flock(2) on
 // the partial file, the others wait and find the file in the cache. An
@@ -33,8 +36,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,24 +48,26 @@ import (
 // File is one file of which every byte is known beforehand.
 type File struct {
 	Name   string // upstream's name, "Python-3.13.5.tar.xz"; no directory
-	SHA256 string // 64 lower case hex digits
+	SHA256 string // 64 lower case hex digits; or empty, if one of the others is given
 	Size   int64  // bytes; 0: unknown
+	SHA384 string // 96 lower case hex digits, or empty
+	SHA512 string // 128 lower case hex digits, or empty
 }
 
 // String is the name with the beginning of the hash.
-func (f File) String() string { return fmt.Sprintf("%s (sha256 %.8s…)", f.Name, f.SHA256) }
+func (f File) String() string {
+	w := f.expected("")
+	return fmt.Sprintf("%s (%s %.8s…)", f.Name, w.algorithm, w.digits)
+}
 
 func (f File) check() error {
-	sum, err := hex.DecodeString(f.SHA256)
 	switch {
 	case f.Name == "" || f.Name == "." || f.Name == ".." || strings.ContainsAny(f.Name, "/\x00"):
 		return fmt.Errorf("file name %q is not a plain name", f.Name)
-	case err != nil || len(sum) != sha256.Size || strings.ToLower(f.SHA256) != f.SHA256:
-		return fmt.Errorf("%s: sha256 %q is not 64 lower case hex digits", f.Name, f.SHA256)
 	case f.Size < 0:
 		return fmt.Errorf("%s: size %d is negative", f.Name, f.Size)
 	}
-	return nil
+	return f.checkHashes()
 }
 
 // Fetcher gets files into a cache. It may be used by several goroutines.
@@ -81,7 +84,7 @@ type Fetcher struct {
 	Progress func(f File, done, total int64)
 
 	mu       sync.Mutex
-	verified map[string]fs.FileInfo // by SHA-256: hashed before, and untouched since
+	verified map[File]fs.FileInfo // by hashes alone: hashed before, and untouched since
 }
 
 // Got is a file that was verified.
@@ -139,7 +142,7 @@ func (f *Fetcher) Get(ctx context.Context, alternatives []File, places []Place) 
 		if err != nil {
 			return Got{}, fmt.Errorf("fetch %s: %w", file.Name, err)
 		}
-		if file.SHA256 != "" {
+		if file.Name != "" {
 			return Got{f.path(file), file, place.Label, trail}, nil
 		}
 	}

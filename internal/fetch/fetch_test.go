@@ -174,17 +174,17 @@ func TestServers(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			w.Write(data[:1000])
 		}, "expected sha256", []string{f}, nil},
-		{"Content-Length beyond the known size", File{good.Name, good.SHA256, int64(len(data))},
+		{"Content-Length beyond the known size", File{Name: good.Name, SHA256: good.SHA256, Size: int64(len(data))},
 			func(_ int, w http.ResponseWriter, _ *http.Request) { w.Write(append(flipped(), 0)) },
 			"is not P-1.tar.xz: expected 3145728 bytes, found more", []string{f}, nil},
-		{"endless", File{good.Name, good.SHA256, int64(len(data))}, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		{"endless", File{Name: good.Name, SHA256: good.SHA256, Size: int64(len(data))}, func(_ int, w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(data); err != nil {
 					return
 				}
 			}
 		}, "expected 3145728 bytes, found more", []string{f}, nil},
-		{"closed early, size known", File{good.Name, good.SHA256, int64(len(data))},
+		{"closed early, size known", File{Name: good.Name, SHA256: good.SHA256, Size: int64(len(data))},
 			first(func(_ int, w http.ResponseWriter, _ *http.Request) {
 				w.(http.Flusher).Flush() // so there is no Content-Length
 				w.Write(data[:1<<20])
@@ -643,13 +643,16 @@ func TestBadCall(t *testing.T) {
 		want  string
 	}{
 		{nil, "no file asked for"},
-		{[]File{{"", sum, 0}}, `file name "" is not a plain name`},
-		{[]File{{"..", sum, 0}}, `file name ".." is not a plain name`},
-		{[]File{{"a/b", sum, 0}}, `file name "a/b" is not a plain name`},
-		{[]File{{"a", sum[:63], 0}}, "is not 64 lower case hex digits"},
-		{[]File{{"a", strings.ToUpper(sum), 0}}, "is not 64 lower case hex digits"},
-		{[]File{{"a", "../" + sum[:61], 0}}, "is not 64 lower case hex digits"},
-		{[]File{{"a", sum, -1}}, "size -1 is negative"},
+		{[]File{{Name: "", SHA256: sum}}, `file name "" is not a plain name`},
+		{[]File{{Name: "..", SHA256: sum}}, `file name ".." is not a plain name`},
+		{[]File{{Name: "a/b", SHA256: sum}}, `file name "a/b" is not a plain name`},
+		{[]File{{Name: "a"}}, "a: no hash given"},
+		{[]File{{Name: "a", SHA256: sum, SHA512: sum}}, "is not 128 lower case hex digits"},
+		{[]File{{Name: "a", SHA384: sum}}, "is not 96 lower case hex digits"},
+		{[]File{{Name: "a", SHA256: sum[:63]}}, "is not 64 lower case hex digits"},
+		{[]File{{Name: "a", SHA256: strings.ToUpper(sum)}}, "is not 64 lower case hex digits"},
+		{[]File{{Name: "a", SHA256: "../" + sum[:61]}}, "is not 64 lower case hex digits"},
+		{[]File{{Name: "a", SHA256: sum, Size: -1}}, "size -1 is negative"},
 	} {
 		f := testFetcher(t)
 		if _, err := f.Get(t.Context(), tt.files, nil); err == nil || !strings.Contains(err.Error(), tt.want) {

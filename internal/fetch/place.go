@@ -73,12 +73,12 @@ func Dir(path, label string) Place {
 // left out of label. The client brings proxies, certificates and the bound on
 // redirects (ten, unless it has its own).
 func URL(base, label string, client *http.Client) Place {
-	label = redact(label)
+	label = Redact(label)
 	u, err := url.Parse(base)
 	switch {
 	case err != nil:
 		// The cause quotes the URL, perhaps in the middle of a password.
-		label = strings.ReplaceAll(label, redact(base), "malformed URL")
+		label = strings.ReplaceAll(label, Redact(base), "malformed URL")
 		return Place{Label: label, Open: func(context.Context, string, int64) (Body, error) {
 			return Body{}, errors.New("malformed URL")
 		}}
@@ -113,13 +113,13 @@ func below(base *url.URL, name string) (*url.URL, error) {
 		target = base.JoinPath(segments...)
 	}
 	if target.Scheme != "http" && target.Scheme != "https" || target.Host == "" {
-		return nil, fmt.Errorf("%s: not an http, https or file URL", redact(target.String()))
+		return nil, fmt.Errorf("%s: not an http, https or file URL", Redact(target.String()))
 	}
 	return target, nil
 }
 
 func get(ctx context.Context, client *http.Client, target *url.URL, from int64) (Body, error) {
-	where := redact(target.String())
+	where := Redact(target.String())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		return Body{}, &redacted{err}
@@ -148,7 +148,7 @@ func get(ctx context.Context, client *http.Client, target *url.URL, from int64) 
 		return get(ctx, client, target, 0)
 	}
 	resp.Body.Close()
-	err = &statusError{where, resp.StatusCode}
+	err = &StatusError{where, resp.StatusCode}
 	switch resp.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
 		http.StatusInternalServerError, http.StatusBadGateway,
@@ -197,17 +197,17 @@ func requestError(where string, answered bool, err error) error {
 	return &unreachableError{worded}
 }
 
-// statusError is an HTTP status that brings no file.
-type statusError struct {
-	where string
-	code  int
+// StatusError is an HTTP status that brings no file.
+type StatusError struct {
+	Where string // URL without credentials
+	Code  int    // 404
 }
 
-func (e *statusError) Error() string {
-	return fmt.Sprintf("GET %s: %d %s", e.where, e.code, http.StatusText(e.code))
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("GET %s: %d %s", e.Where, e.Code, http.StatusText(e.Code))
 }
 
 // Is makes 404 and 410 an ErrNotHere.
-func (e *statusError) Is(target error) bool {
-	return target == ErrNotHere && (e.code == http.StatusNotFound || e.code == http.StatusGone)
+func (e *StatusError) Is(target error) bool {
+	return target == ErrNotHere && (e.Code == http.StatusNotFound || e.Code == http.StatusGone)
 }
