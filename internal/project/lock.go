@@ -48,7 +48,8 @@ const lockHeader = "# Made by pybake: the pins of everything that floats. Commit
 //	  'gcc-14 14.2.0-19 amd64 sha256:5f1c…',
 //	]
 //
-// and [[runtime]] like [[builder]], and [[profile]].
+// and [[runtime]] like [[builder]], [[profile]], [[archive]], and [[build]], which
+// [BuildPin] shows.
 //
 // The architecture is Debian's name of it; a digest is "sha256:" and 64
 // lower-case hex digits. There is at most one pin of a kind for what its
@@ -59,6 +60,8 @@ type Lock struct {
 	Builders []SetPin     `toml:"builder,omitempty"`
 	Runtimes []SetPin     `toml:"runtime,omitempty"`
 	Profiles []ProfilePin `toml:"profile,omitempty"`
+	Archives []ArchivePin `toml:"archive,omitempty"`
+	Builds   []BuildPin   `toml:"build,omitempty"`
 }
 
 // BasePin is the base image of a distro.
@@ -151,7 +154,9 @@ func (l *Lock) SetProfile(pin ProfilePin) { set(&l.Profiles, pin) }
 
 // Unpin drops the base image of a distro on an architecture and all packages
 // that were resolved on it, and says whether there were any. Profiles stay:
-// they fit whenever their conditions come again.
+// they fit whenever their conditions come again. So do build pins: they come
+// from an index, and depend on what the distro is (its glibc), not on the state
+// it is in; see UnpinBuild.
 func (l *Lock) Unpin(distro, arch string) (dropped bool) {
 	before := len(l.Bases) + len(l.Builders) + len(l.Runtimes)
 	of := func(p SetPin) bool { return p.Distro == distro && p.Arch == arch }
@@ -161,17 +166,22 @@ func (l *Lock) Unpin(distro, arch string) (dropped bool) {
 }
 
 // id is what a pin is looked up by, with parts that sort as the file does.
-func (p BasePin) id() []string { return []string{p.Distro, p.Arch} }
-func (p SetPin) id() []string  { return []string{p.Distro, p.Arch, p.For} }
-func (p ProfilePin) id() []string {
-	return []string{p.Series, p.Distro, p.Arch, p.Variant, p.Compiler, p.Workload}
+func (p BasePin) id() pinID { return pinID{p.Distro, p.Arch} }
+func (p SetPin) id() pinID  { return pinID{p.Distro, p.Arch, p.For} }
+func (p ProfilePin) id() pinID {
+	return pinID{p.Series, p.Distro, p.Arch, p.Variant, p.Compiler, p.Workload}
 }
 
-type pin interface{ id() []string }
+type pinID [6]string
+
+func (id pinID) String() string { return strings.TrimRight(strings.Join(id[:], " "), " ") }
+
+type pin interface{ id() pinID }
 
 func find[P pin](pins []P, like P) (P, bool) {
+	id := like.id()
 	for _, p := range pins {
-		if slices.Equal(p.id(), like.id()) {
+		if p.id() == id {
 			return p, true
 		}
 	}
@@ -180,40 +190,68 @@ func find[P pin](pins []P, like P) (P, bool) {
 }
 
 func set[P pin](pins *[]P, p P) {
-	*pins = append(slices.DeleteFunc(*pins, func(old P) bool { return slices.Equal(old.id(), p.id()) }), p)
+	id := p.id()
+	*pins = append(slices.DeleteFunc(*pins, func(old P) bool { return old.id() == id }), p)
 }
 
 // Bytes is the text of the file: the same for the same pins, in whatever order
 // they were set.
 func (l *Lock) Bytes() ([]byte, error) {
-	sorted := Lock{Format: LockFormat, Bases: sortPins(l.Bases), Builders: sortPins(l.Builders), Runtimes: sortPins(l.Runtimes), Profiles: sortPins(l.Profiles)}
+	sorted := Lock{
+		Format: LockFormat, Bases: sortPins(l.Bases), Builders: sortPins(l.Builders), Runtimes: sortPins(l.Runtimes),
+		Profiles: sortPins(l.Profiles), Archives: sortPins(l.Archives), Builds: sortPins(l.Builds),
+	}
 	for i := range sorted.Bases {
 		sorted.Bases[i].Packages = sortPackages(sorted.Bases[i].Packages)
 	}
 	for _, pins := range [][]SetPin{sorted.Builders, sorted.Runtimes} {
 		for i := range pins {
 			pins[i].Packages = sortPackages(pins[i].Packages)
-			pins[i].Request = slices.Sorted(slices.Values(pins[i].Request))
+			pins[i].Request = sortTexts(pins[i].Request)
 		}
+	}
+	if err := checkBuilds(sorted); err != nil {
+		return nil, fmt.Errorf("encode %s: %w", LockFile, err)
+	}
+	for i, p := range sorted.Builds {
+		sorted.Builds[i].Requires, sorted.Builds[i].Dynamic = sortTexts(p.Requires), sortTexts(p.Dynamic)
+		sorted.Builds[i].Packages = sortPackages(p.Packages)
 	}
 	var b bytes.Buffer
 	b.WriteString(lockHeader)
 	if err := toml.NewEncoder(&b).SetArraysMultiline(true).Encode(sorted); err != nil {
 		return nil, fmt.Errorf("encode %s: %w", LockFile, err)
 	}
-	// A comma after the last element too: a new one is then one line of a diff.
-	return lastElement.ReplaceAll(b.Bytes(), []byte("$1,")), nil
+	return commas(b.Bytes()), nil
 }
 
-var lastElement = regexp.MustCompile(`(?m)^(  '[^'\n]*')$`)
+// commas puts one after the last element of an array too: a new element is
+// then one line of a diff.
+func commas(text []byte) []byte {
+	out := make([]byte, 0, len(text)+len(text)/50)
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		out = append(out, line...)
+		if bytes.HasPrefix(line, []byte("  ")) && !bytes.HasSuffix(line, []byte(",")) {
+			out = append(out, ',')
+		}
+		out = append(out, '\n')
+	}
+	return out
+}
 
 func sortPins[P pin](pins []P) []P {
-	return slices.SortedStableFunc(slices.Values(pins), func(a, b P) int { return slices.Compare(a.id(), b.id()) })
+	return slices.SortedStableFunc(slices.Values(pins), func(a, b P) int {
+		x, y := a.id(), b.id()
+		return slices.Compare(x[:], y[:])
+	})
 }
 
-func sortPackages(packages []Package) []Package {
-	return slices.SortedFunc(slices.Values(packages), func(a, b Package) int { return strings.Compare(a.String(), b.String()) })
+func sortPackages[P fmt.Stringer](packages []P) []P {
+	return slices.SortedFunc(slices.Values(packages), func(a, b P) int { return strings.Compare(a.String(), b.String()) })
 }
+
+func sortTexts(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
 
 var (
 	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -253,6 +291,7 @@ func (l *Lock) problems(doc *strict.Doc) strict.Errors {
 		c.unique("profile", key, p)
 		c.digest(key, p.Digest)
 	}
+	c.builds(l)
 	return c.errs
 }
 
@@ -285,7 +324,7 @@ func (c *lockChecker) digest(key, digest string) {
 func (c *lockChecker) unique(kind, key string, p pin) {
 	id := fmt.Sprintf("%s %q", kind, p.id())
 	if c.seen[id] {
-		c.report(key, "pinned twice: %s", strings.Join(p.id(), " "))
+		c.report(key, "pinned twice: %s", p.id())
 	}
 	c.seen[id] = true
 }

@@ -121,7 +121,7 @@ func (d *Doc) position(offset int) (line, col int) {
 func (d *Doc) parse() *Error {
 	var p unstable.Parser
 	p.Reset(d.data)
-	b := &builder{doc: d, p: &p}
+	b := &builder{doc: d, p: &p, rowsLive: map[string]int{}}
 	table := d.root
 	for p.NextExpression() {
 		expr := p.Expression()
@@ -153,16 +153,33 @@ type builder struct {
 	doc         *Doc
 	p           *unstable.Parser
 	keys, items int // so far
+	live        int // of keys, those that a key given twice is looked for among
+	work        int // sum of live over all keys
+
+	row      string         // the table of the file that keys now go to: ".build"; "" for the file itself
+	rowsLive map[string]int // live of each
 }
 
-// count refuses more keys than a file of ours ever has: what looks for keys
-// given twice takes the square of their number.
+// count refuses more keys than a file of ours ever has. What looks for keys
+// given twice compares each with all before it, except those in earlier
+// elements of an array of tables: so they are not counted as work.
 func (b *builder) count(expr *unstable.Node) *Error {
 	it := expr.Key()
-	if it.Next(); b.keys >= MaxKeys {
-		return b.doc.errorAt(int(it.Node().Raw.Offset), "", fmt.Sprintf("more than %d keys and tables", MaxKeys))
+	it.Next()
+	if expr.Kind != unstable.KeyValue {
+		b.row = "." + string(it.Node().Data)
+		if expr.Kind == unstable.ArrayTable && it.IsLast() {
+			b.live -= b.rowsLive[b.row]
+			delete(b.rowsLive, b.row)
+		}
 	}
 	b.keys++
+	b.live++
+	b.work += b.live
+	b.rowsLive[b.row]++
+	if b.keys > MaxRows || b.work > MaxKeys*(MaxKeys+1)/2 {
+		return b.doc.errorAt(int(it.Node().Raw.Offset), "", fmt.Sprintf("more than %d keys and tables", b.keys-1))
+	}
 	return nil
 }
 

@@ -7,7 +7,9 @@
 //
 // A file is UTF-8 without NUL or byte order mark, at most [MaxSize] bytes, and
 // has at most [MaxKeys] keys and [MaxItems] elements of arrays, nested at most
-// [MaxDepth] deep: so any file is read or refused within a second. Within a file of valid syntax every unknown
+// [MaxDepth] deep. Where most of them are in an array of tables ([[build]]),
+// there may be [MaxRows] keys. So any file is read or
+// refused within a second. Within a file of valid syntax every unknown
 // key and every value of the wrong type is reported; of syntax errors, and of
 // keys given twice, only the first, for what follows one means nothing.
 //
@@ -36,7 +38,8 @@ import (
 const (
 	MaxSize  = 4 << 20 // bytes of a file
 	MaxDepth = 32      // tables and arrays within each other
-	MaxKeys  = 10_000  // keys and table headers of a file
+	MaxKeys  = 10_000  // keys and table headers of a file, or as much work as they make
+	MaxRows  = 60_000  // keys and table headers where they make less
 	MaxItems = 100_000 // elements of its arrays
 
 	maxErrors = 1000 // problems after which no more are looked for

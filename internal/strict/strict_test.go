@@ -196,6 +196,35 @@ func TestDecodeTarget(t *testing.T) {
 	}
 }
 
+// TestRows reads an array of tables that has far more keys than a file may
+// have elsewhere, and no more than that.
+func TestRows(t *testing.T) {
+	rows := func(n int) string {
+		return "name = 'n'\n" + strings.Repeat("[[item]]\nmirror = 'm'\nimage = 'i'\n", n)
+	}
+	var c config
+	if _, err := Decode("x.toml", []byte(rows(MaxRows/3-1)), &c); err != nil || len(c.Items) != MaxRows/3-1 {
+		t.Errorf("%d items, %v", len(c.Items), err)
+	}
+	_, err := Decode("x.toml", []byte(rows(MaxRows/3)), &c)
+	if want := fmt.Sprintf("x.toml:%d:1: more than %d keys and tables", MaxRows+1, MaxRows); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	keys := func(n int) (text string) {
+		text = "[map]\n"
+		for i := range n - 1 {
+			text += fmt.Sprintf("k%d = ''\n", i)
+		}
+		return text
+	}
+	if _, err := Decode("x.toml", []byte(keys(MaxKeys)), &config{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := Decode("x.toml", []byte(keys(MaxKeys+1)), &config{}); err == nil {
+		t.Error("more keys than are read were read")
+	}
+}
+
 // TestHostile holds files that are made to hurt to the second and to an error
 // of one line; the text of a file must not come back whole in it.
 func TestHostile(t *testing.T) {
@@ -225,6 +254,11 @@ func TestHostile(t *testing.T) {
 		"many items":         strings.Repeat("[[item]]\nx=1\n", 250_000),
 		"open string":        "name = \"\"\"" + strings.Repeat("x\n", 2<<20-10),
 		"long key":           strings.Repeat("k", 4<<20-10) + "=1",
+		"keys then items":    many("k%d = 1\n", 9000) + strings.Repeat("[[item]]\n", 100_000),
+		"nameless items":     many("k%d = 1\n", 9000) + strings.Repeat("[[\"\"]]\nx=1\n", 100_000),
+		"items of items":     strings.Repeat("[[item]]\n", 1000) + strings.Repeat("[[item.x]]\nx=1\n", 100_000),
+		"alternate items":    strings.Repeat("[[item]]\n[[evens]]\n", 100_000),
+		"keys of an item":    "[[item]]\n" + many("k%d = 1\n", 100_000),
 		"spread dotted":      many("a.b.c.d.e.f.g.k%d = 1\n", 130_000),
 	}
 	for name, text := range tests {
