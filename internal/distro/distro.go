@@ -8,6 +8,11 @@
 //	[]Package what a request ("gcc", "libssl-dev") means today: every package
 //	          that has to be installed on the base, exact versions, SHA-256
 //
+// Three questions are answered about shared libraries in the directories in
+// which the dynamic loader looks by itself: which there are with some packages
+// installed (Libraries), which packages of an image own them (Owners), and
+// which packages of the archive have them (FindOwners).
+//
 // With pins, nothing here asks a network unless a pinned file is not in the
 // cache; what then comes must be what was pinned, or it is a *MovedError.
 // Only one kind of container ever has a network: the one in which the distro's
