@@ -32,19 +32,43 @@ var rows = [][]string{
 	{"internal/refresh"},
 	{"internal/image"},
 	{"python", "wheels"},
-	{"wheels/lock"},
+	{"wheels/build", "wheels/gate", "wheels/resolve"},
+	{"wheels/sdist"},
+	{"wheels/lock", "wheels/whl"},
 	{"nfpm"},
 	{"internal/distro"},
 	{"recipes", "internal/project"},
-	{"artifacts", "internal/engine", "internal/fetch", "internal/pep"},
+	{"artifacts", "internal/engine", "internal/index"},
+	{"internal/elfcheck", "internal/fetch", "internal/pep"},
 	{"internal/strict", "internal/depcheck"},
 }
 
-// reserved are the packages that one package alone may import, by the
-// beginning of their paths.
-var reserved = map[string]string{
-	"github.com/docker/": "internal/engine",
-	"os/exec":            "internal/distro",
+// only are the packages of ours that a package may import, where those below it
+// are more than it has business with.
+var only = map[string][]string{
+	"internal/elfcheck": {},
+	"internal/fetch":    {},
+	"internal/index":    {"internal/fetch", "internal/pep", "internal/strict"},
+	"internal/pep":      {},
+	"internal/project":  {"internal/pep", "internal/strict"},
+	"recipes":           {"internal/pep", "internal/strict"},
+	"wheels/build":      {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
+	"wheels/gate": {
+		"artifacts", "internal/distro", "internal/engine", "internal/elfcheck", "internal/pep", "internal/project", "recipes", "wheels/whl",
+	},
+	"wheels/lock":    {"internal/pep", "internal/strict"},
+	"wheels/resolve": {"internal/index", "internal/pep", "wheels/whl"},
+	"wheels/sdist":   {"internal/fetch", "internal/pep", "internal/strict", "wheels/whl"},
+	"wheels/whl":     {"internal/elfcheck", "internal/pep"},
+}
+
+// reserved are the packages that few packages may import, by the beginning of
+// their paths.
+var reserved = map[string][]string{
+	"github.com/docker/":     {"internal/engine"},
+	"github.com/goreleaser/": {"nfpm"},
+	"golang.org/x/net/":      {"internal/index"},
+	"os/exec":                {"internal/distro"},
 }
 
 // forbidden below the commands are these names of packages, "*" being all.
@@ -105,28 +129,57 @@ func row(name string) int {
 // arrows says which imports are not allowed.
 func arrows(packages []pkg) (wrong []string) {
 	for _, p := range packages {
-		from := row(p.name())
-		if from < 0 {
+		if row(p.name()) < 0 {
 			wrong = append(wrong, p.name()+": in no row")
 			continue
 		}
 		for _, path := range p.Imports {
-			if name, ours := strings.CutPrefix(path, module); ours {
-				if to := row(name); to >= 0 && to <= from {
-					wrong = append(wrong, p.name()+" imports "+name+", which is not below it")
-				}
-				continue
-			}
-			for prefix, owner := range reserved {
-				// A command may run programs, but knows Docker no more than others do.
-				allowed := p.name() == owner || p.isCommand() && prefix == "os/exec"
-				if strings.HasPrefix(path, prefix) && !allowed {
-					wrong = append(wrong, p.name()+" imports "+path+", which only "+owner+" may")
-				}
+			if why := p.refused(path); why != "" {
+				wrong = append(wrong, p.name()+" imports "+strings.TrimPrefix(path, module)+", which "+why)
 			}
 		}
 	}
 	return wrong
+}
+
+// refused says why a package may not import a path; "" if it may.
+func (p pkg) refused(path string) string {
+	if name, ours := strings.CutPrefix(path, module); ours {
+		mine, restricted := only[p.name()]
+		switch to := row(name); {
+		case to >= 0 && to <= row(p.name()):
+			return "is not below it"
+		case restricted && !slices.Contains(mine, name):
+			return "is not among those it has business with"
+		}
+		return ""
+	}
+	for prefix, owners := range reserved {
+		// A command may run programs, but knows Docker no more than others do.
+		free := p.isCommand() && prefix == "os/exec"
+		if strings.HasPrefix(path, prefix) && !free && !slices.Contains(owners, p.name()) {
+			return "only " + strings.Join(owners, ", ") + " may"
+		}
+	}
+	return ""
+}
+
+// TestOnly holds the tables to the packages that there are.
+func TestOnly(t *testing.T) {
+	for name, mine := range only {
+		for _, other := range mine {
+			if row(name) < 0 || row(other) <= row(name) {
+				t.Errorf("%s may import %s, which is not below it", name, other)
+			}
+		}
+	}
+	for _, owners := range reserved {
+		for _, name := range owners {
+			if row(name) < 0 {
+				t.Errorf("%s: in no row", name)
+			}
+		}
+	}
 }
 
 func TestArrows(t *testing.T) {
@@ -150,6 +203,10 @@ func TestArrowsFound(t *testing.T) {
 		made("internal/engine", "github.com/docker/cli/cli/connhelper"),
 		made("internal/distro", "os/exec", "github.com/docker/go-connections/tlsconfig"),
 		made("internal/util"),
+		made("wheels/resolve", module+"internal/index", module+"internal/fetch", "golang.org/x/net/html"),
+		made("internal/index", "golang.org/x/net/html", module+"internal/pep"),
+		made("internal/pep", module+"internal/strict"),
+		made("wheels/whl", module+"wheels/lock"),
 	})
 	want := []string{
 		"cmd/bench imports github.com/docker/docker/client, which only internal/engine may",
@@ -158,6 +215,10 @@ func TestArrowsFound(t *testing.T) {
 		"nfpm imports python, which is not below it",
 		"internal/distro imports github.com/docker/go-connections/tlsconfig, which only internal/engine may",
 		"internal/util: in no row",
+		"wheels/resolve imports internal/fetch, which is not among those it has business with",
+		"wheels/resolve imports golang.org/x/net/html, which only internal/index may",
+		"internal/pep imports internal/strict, which is not among those it has business with",
+		"wheels/whl imports wheels/lock, which is not below it",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
