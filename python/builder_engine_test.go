@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/elfcheck"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/nfpm"
@@ -101,7 +102,7 @@ func TestToolchain(t *testing.T) {
 	t.Run("collect", func(t *testing.T) { collects(t, c, p) })
 }
 
-// faults are ELF files with what hardened finds in them.
+// faults are ELF files with what elfcheck finds in them.
 var faults = []struct {
 	name, flags string
 	want        []string
@@ -152,7 +153,7 @@ func hardenedFaults(t *testing.T, c *engine.Container) {
 			}
 			file := filepath.Join(t.TempDir(), tt.name)
 			write(t, file, string(data))
-			missing, err := hardened(file)
+			missing, err := elfcheck.Hardened(file)
 			if err != nil {
 				t.Fatal(err)
 			}

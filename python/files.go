@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/elfcheck"
 	"github.com/pybake/pybake/nfpm"
 )
 
@@ -55,11 +56,11 @@ func (p *proof) checkELF(f nfpm.File) error {
 	if f.Source == "" || strings.HasPrefix(f.Path, "/usr/lib/debug/") {
 		return nil
 	}
-	is, err := isELF(f.Source)
+	is, err := elfcheck.Is(f.Source)
 	if err != nil || !is {
 		return err
 	}
-	missing, err := hardened(f.Source)
+	missing, err := elfcheck.Hardened(f.Source)
 	if err == nil && len(missing) > 0 {
 		err = fmt.Errorf("%s", strings.Join(missing, ", "))
 	}
@@ -72,11 +73,11 @@ func (p *proof) checkSymbols(f nfpm.File) error {
 	if f.Source == "" || strings.HasPrefix(f.Path, "/usr/lib/debug/") {
 		return nil
 	}
-	is, err := isELF(f.Source)
+	is, err := elfcheck.Is(f.Source)
 	if err != nil || !is {
 		return err
 	}
-	id, err := buildID(f.Source)
+	id, err := elfcheck.BuildID(f.Source)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,18 @@
+// Package elfcheck reads what pybake asks of ELF files: what they are for, what
+// they need, and what they lack of the distro's hardening.
+//
+// A file is read as the loader reads it, by its program headers; section
+// headers, which a file may do without or lie in, are not looked at. Files come
+// from archives that nobody vouches for, so every table has a limit, a file is
+// read within milliseconds and 64 MiB, and what is out of bounds is an error,
+// never a panic:
+//
+//	program headers   4096
+//	dynamic section   1 MiB
+//	dynamic strings   64 MiB, each string 4096 bytes
+//	notes             1 MiB each
+//	symbol versions   100,000
+//
+// Sources: System V gABI, chapters 4 and 5; LSB Core, symbol versioning;
+// Debian's dpkg-buildflags(1) for the hardening.
+package elfcheck

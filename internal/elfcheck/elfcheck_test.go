@@ -1,0 +1,170 @@
+package elfcheck
+
+import (
+	"bytes"
+	"debug/elf"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pybake/pybake/internal/elfcheck/elftest"
+)
+
+var all = []string{"no RELRO", ExecStack, "no build id", "no BIND_NOW"}
+
+func TestRead(t *testing.T) {
+	const id = "0123456789abcdef"
+	tests := []struct {
+		name string
+		spec elftest.Spec
+		want File
+	}{
+		{"nothing", elftest.Spec{}, File{Type: elf.ET_DYN, Machine: "x86_64", Missing: all}},
+		{"hard", elftest.Spec{Hard: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id}},
+		{"stack", elftest.Spec{Hard: true, ExecStack: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Missing: []string{ExecStack}}},
+		{"lazy", elftest.Spec{Hard: true, Lazy: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Missing: []string{"no BIND_NOW"}}},
+		{"textrel", elftest.Spec{Hard: true, TextRel: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Missing: []string{"text relocations"}}},
+		{"fixed", elftest.Spec{Type: elf.ET_EXEC, Hard: true}, File{Type: elf.ET_EXEC, Machine: "x86_64", BuildID: id, Missing: []string{"not position independent"}}},
+		{"object", elftest.Spec{Type: elf.ET_REL}, File{Type: elf.ET_REL, Machine: "x86_64"}},
+		{
+			"all", elftest.Spec{
+				Hard: true, Soname: "libfoo.so.1", Needed: []string{"libc.so.6", "libm.so.6"}, RPath: "$ORIGIN:/opt", RunPath: "$ORIGIN/../foo.libs",
+				Needs: map[string][]string{
+					"libc.so.6": {"GLIBC_2.2.5", "GLIBC_2.28", "GLIBC_2.9", "GLIBC_PRIVATE"}, "libm.so.6": {"GLIBC_2.27"}, "libz.so.1": {"ZLIB_3.0"},
+				},
+				Exports: []string{"PyInit_foo", "PyInit_bar", "PyModExport_baz"}, Interp: "/lib/ld.so",
+			}, File{
+				Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Soname: "libfoo.so.1", Needed: []string{"libc.so.6", "libm.so.6"},
+				RPath: []string{"$ORIGIN", "/opt"}, RunPath: []string{"$ORIGIN/../foo.libs"}, GLIBC: [2]int{2, 28},
+				Inits: []string{"foo", "bar", "baz"}, Interp: "/lib/ld.so",
+			},
+		},
+		{
+			"relr", elftest.Spec{Hard: true, Needs: map[string][]string{"libc.so.6": {"GLIBC_2.17", "GLIBC_ABI_DT_RELR"}}},
+			File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, GLIBC: [2]int{2, 36}},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, narrow := range []bool{false, true} {
+				for _, big := range []bool{false, true} {
+					spec, want := tt.spec, tt.want
+					spec.Narrow, spec.Big = narrow, big
+					if narrow {
+						want.Machine = "x32"
+					}
+					data := elftest.Build(spec)
+					got, err := Read(bytes.NewReader(data), int64(len(data)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(&want, got); diff != "" {
+						t.Errorf("narrow %v, big %v:\n%s", narrow, big, diff)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestMachine(t *testing.T) {
+	tests := []struct {
+		spec    elftest.Spec
+		want    string
+		foreign bool
+	}{
+		{elftest.Spec{Machine: elf.EM_AARCH64}, "aarch64", false},
+		{elftest.Spec{Machine: elf.EM_AARCH64, Big: true}, "aarch64_be", false},
+		{elftest.Spec{Machine: elf.EM_386, Narrow: true}, "i686", false},
+		{elftest.Spec{Machine: elf.EM_ARM, Narrow: true}, "armv7l", false},
+		{elftest.Spec{Machine: elf.EM_PPC64}, "ppc64le", false},
+		{elftest.Spec{Machine: elf.EM_PPC64, Big: true}, "ppc64", false},
+		{elftest.Spec{Machine: elf.EM_S390, Big: true}, "s390x", false},
+		{elftest.Spec{Machine: elf.EM_RISCV}, "riscv64", false},
+		{elftest.Spec{Machine: elf.EM_LOONGARCH}, "loongarch64", false},
+		{elftest.Spec{Machine: elf.EM_CUDA}, "EM_CUDA", true},
+		{elftest.Spec{Machine: elf.EM_BPF}, "EM_BPF", true},
+		{elftest.Spec{Machine: 0xfff0}, "machine 65520", true},
+	}
+	for _, tt := range tests {
+		data := elftest.Build(tt.spec)
+		f, err := Read(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Machine != tt.want || f.Foreign() != tt.foreign {
+			t.Errorf("%v: %s, foreign %v", tt.want, f.Machine, f.Foreign())
+		}
+	}
+}
+
+// TestCut reads every beginning of a file: an error or a file, never a panic.
+func TestCut(t *testing.T) {
+	data := elftest.Build(elftest.Spec{
+		Hard: true, Soname: "libfoo.so.1", Needed: []string{"libc.so.6"}, RunPath: "/x", Needs: map[string][]string{"libc.so.6": {"GLIBC_2.28"}},
+	})
+	for n := range len(data) {
+		if _, err := Read(bytes.NewReader(data[:n]), int64(n)); err == nil {
+			t.Errorf("%d of %d bytes were taken", n, len(data))
+		}
+	}
+}
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name string, data []byte) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	text, short := put("text", []byte("#!/bin/sh\nexit 0 # longer than a header\n")), put("short", []byte("\x7fE"))
+	hard, soft := put("hard", elftest.Build(elftest.Spec{Hard: true})), put("soft", elftest.Build(elftest.Spec{RPath: "/a:/b", RunPath: "/c"}))
+	object := put("object", elftest.Build(elftest.Spec{Type: elf.ET_REL}))
+	for name, want := range map[string]bool{text: false, short: false, hard: true, soft: true, object: true} {
+		if is, err := Is(name); err != nil || is != want {
+			t.Errorf("Is(%s) = %v, %v", filepath.Base(name), is, err)
+		}
+	}
+	if _, err := Is(filepath.Join(dir, "none")); err == nil {
+		t.Error("a file that is not there")
+	}
+	for name, want := range map[string][]string{hard: nil, soft: append(all[:4:4], "run path /a:/b", "run path /c"), object: nil} {
+		missing, err := Hardened(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, missing); diff != "" {
+			t.Errorf("%s: %s", filepath.Base(name), diff)
+		}
+	}
+	if id, err := BuildID(hard); err != nil || id != "0123456789abcdef" {
+		t.Errorf("BuildID: %q, %v", id, err)
+	}
+	if _, err := BuildID(soft); err == nil || !strings.Contains(err.Error(), "no build id") {
+		t.Errorf("BuildID: %v", err)
+	}
+	if _, err := Hardened(text); err == nil || !strings.Contains(err.Error(), "not an ELF file") {
+		t.Errorf("Hardened: %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, spec := range []elftest.Spec{
+		{},
+		{Narrow: true, Big: true, Hard: true, RunPath: "$ORIGIN"},
+		{Hard: true, Soname: "l", Needed: []string{"m"}, Needs: map[string][]string{"m": {"GLIBC_2.28", "X"}}, Exports: []string{"PyInit_a"}, Interp: "/i"},
+	} {
+		f.Add(elftest.Build(spec))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Read(bytes.NewReader(data), int64(len(data)))
+		if (file == nil) == (err == nil) {
+			t.Errorf("%v, %v", file, err)
+		}
+	})
+}
