@@ -2,6 +2,7 @@ package project
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -164,8 +165,8 @@ func (c *lockChecker) builds(l *Lock) {
 		key := fmt.Sprintf("archive[%d]", i)
 		c.unique("archive", key, p)
 		c.digest(key, p.Digest)
-		if err := checkURL(p.URL); err != nil {
-			c.report(key+".url", "%w", err)
+		if u, err := url.Parse(p.URL); err != nil || u.User != nil || u.Host == "" {
+			c.report(key+".url", "want an address without credentials")
 		}
 		if !commitPattern.MatchString(p.Commit) {
 			c.report(key+".commit", "%q: want 40 or 64 lower-case hex digits", p.Commit)

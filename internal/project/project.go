@@ -14,6 +14,26 @@
 //	mirror = "https://mirror.example.org/debian"    its apt mirror
 //	image  = "corp/base:1"                          its base image
 //
+//	[wheels]              how wheelhouses are made
+//	locks         = ["requirements.lock"]    the locks of a verb that is given none
+//	allow         = ["--index-url"]          options of pip that these may hold
+//	no-binary     = ["lxml"]                 build these; or ":all:"
+//	only-binary   = ["numpy"]                never build these; or ":all:"
+//	groups        = ["docs"]                 of the lock, beside the default ones
+//	no-groups     = ["dev"]
+//	extras        = ["postgres"]
+//	constraints   = ["setuptools<81"]        on build requirements
+//	exclude-newer = "2025-06-01"             for build requirements; also a time by
+//	                                         RFC 3339, or an age such as "7d" or "2w"
+//
+//	[[index]]             a package index; the first one has priority
+//	name = "corp"
+//	url  = "https://${CORP_USER}:${CORP_TOKEN}@pypi.example.org/simple/"
+//
+// The address of an index is https, or http on this machine itself: what an
+// index says is believed when build requirements are pinned. It holds no
+// credentials but as ${VAR}.
+//
 // An unknown key, a wrong type or an impossible value is refused; all problems
 // are reported at once, as [strict.Errors]. Whether a Python or a distro is
 // known is for the recipes to say: see [Project.At].
@@ -50,6 +70,8 @@ type Project struct {
 	Store   string            `toml:"store"`   // "baked" in the file; absolute after Load; or empty
 	Sources []string          `toml:"sources"` // as in the file, directories absolute after Load
 	Distros map[string]Distro `toml:"distros"` // by codename
+	Wheels  Wheels            `toml:"wheels"`
+	Indexes []Index           `toml:"index"` // by priority
 
 	doc *strict.Doc
 }
@@ -144,10 +166,8 @@ var (
 
 // problems are what is wrong with the values, beyond their types.
 func (p *Project) problems(doc *strict.Doc) strict.Errors {
-	var errs strict.Errors
-	report := func(key, format string, args ...any) {
-		errs = append(errs, doc.Errorf(key, format, args...))
-	}
+	r := &reporter{doc: doc}
+	report := r.report
 	for key, value := range map[string]string{"python": p.Python, "distro": p.Distro, "store": p.Store} {
 		if value == "" && doc.Has(key) {
 			report(key, "empty")
@@ -173,7 +193,9 @@ func (p *Project) problems(doc *strict.Doc) strict.Errors {
 			report(key+".image", `%q: want an image reference such as "corp/base:1"`, distro.Image)
 		}
 	}
-	return errs
+	r.wheels(p.Wheels)
+	r.indexes(p.Indexes)
+	return r.errs
 }
 
 func isURL(source string) bool { return strings.Contains(source, "://") }

@@ -73,6 +73,22 @@ sources = ["/srv/mirror", "mirror/../sources", "https://mirror.example.org/pytho
 mirror = "http://mirror.example.org/debian"
 image = "registry.example.org:5000/corp/base:1@sha256:0f"
 [distros.jammy]
+[wheels]
+locks = ["requirements.lock", "services/api/uv.lock"]
+allow = ["--index-url"]
+no-binary = ["lxml", ":all:"]
+only-binary = ["numpy"]
+groups = ["docs"]
+no-groups = ["dev"]
+extras = ["postgres"]
+constraints = ["setuptools<81", 'cython<3; python_version < "3.9"']
+exclude-newer = "2025-06-01"
+[[index]]
+name = "corp"
+url = "https://${CORP_USER}:${CORP_TOKEN}@pypi.example.org/simple/"
+[[index]]
+name = "here"
+url = "http://127.0.0.1:3141/root/${STAGE}/+simple/"
 `)
 	p, err := Load(root)
 	if err != nil {
@@ -84,6 +100,16 @@ image = "registry.example.org:5000/corp/base:1@sha256:0f"
 		Distros: map[string]Distro{
 			"trixie": {Mirror: "http://mirror.example.org/debian", Image: "registry.example.org:5000/corp/base:1@sha256:0f"},
 			"jammy":  {},
+		},
+		Wheels: Wheels{
+			Locks: []string{"requirements.lock", "services/api/uv.lock"}, Allow: []string{"--index-url"},
+			NoBinary: []string{"lxml", ":all:"}, OnlyBinary: []string{"numpy"},
+			Groups: []string{"docs"}, NoGroups: []string{"dev"}, Extras: []string{"postgres"},
+			Constraints: []string{"setuptools<81", `cython<3; python_version < "3.9"`}, ExcludeNewer: "2025-06-01",
+		},
+		Indexes: []Index{
+			{"corp", "https://${CORP_USER}:${CORP_TOKEN}@pypi.example.org/simple/"},
+			{"here", "http://127.0.0.1:3141/root/${STAGE}/+simple/"},
 		},
 	}
 	if diff := cmp.Diff(want, p, cmpopts.IgnoreUnexported(Project{})); diff != "" {
@@ -149,6 +175,35 @@ mirror = "file:///srv"
 image = "Corp Base"
 miror = "x"
 [distros."../x"]
+`,
+		"wheels": `[wheels]
+lock = ["requirements.lock"]
+locks = ["", "/etc/requirements.lock", "../requirements.lock", "a.lock", "./a.lock"]
+allow = ["--index-urll", "-i", "--hash", "--pre", "--pre"]
+no-binary = ["lx ml", "Foo.Bar", "foo-bar", ":none:"]
+only-binary = ["foo_bar"]
+groups = [""]
+no-groups = ["dev", "Dev"]
+extras = ["a[b]"]
+constraints = ["setuptools<", "setuptools @ https://pypi.example.org/s.whl", "--hash=sha256:00", "setuptools[core]<81"]
+exclude-newer = "yesterday"
+[[index]]
+nmae = "corp"
+[[index]]
+name = "a b"
+url = "https://me:` + secret + `@pypi.example.org/simple"
+[[index]]
+name = "corp"
+url = "http://pypi.example.org/simple"
+[[index]]
+name = "CORP"
+url = "https://pypi.example.org/simple?token=` + secret + `"
+`,
+		"wheels-types": `index = ["https://pypi.example.org/"]
+[wheels]
+locks = "requirements.lock"
+constraints = "build-constraints.txt"
+exclude-newer = 2025-06-01
 `,
 		"types": `python = 3.13
 sources = "https://mirror.example.org"
