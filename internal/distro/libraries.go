@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
@@ -39,18 +39,24 @@ func (t Target) LibraryDirs() ([]string, error) {
 	return dirs, nil
 }
 
-// listLibraries prints the files of the directories $1, and the paths in the
-// package files that follow.
+// listLibraries prints the files of the directories $1, and for each of the
+// package files that follow a line "= N" and the paths in it.
 const listLibraries = `
 for d in $1; do
 	if [ -d "$d" ]; then find "$d/" -maxdepth 1 ! -type d; fi
 done
 shift
-for deb; do dpkg-deb --fsys-tarfile "$deb" | tar -t -f -; done`
+n=0
+for deb; do
+	echo "= $n"
+	dpkg-deb --fsys-tarfile "$deb" | tar -t -f -
+	n=$((n + 1))
+done`
 
 // Libraries returns the names of the shared libraries that the dynamic loader
-// finds on the base with some package files installed, sorted: "libc.so.6".
-func (m *Maker) Libraries(ctx context.Context, t Target, base project.BasePin, debs []string) ([]string, error) {
+// finds on the base with some package files installed, each with the first of
+// these files that has it, or "" for the base: "libc.so.6" → "".
+func (m *Maker) Libraries(ctx context.Context, t Target, base project.BasePin, debs []string) (map[string]string, error) {
 	names, err := m.libraries(ctx, t, base, debs)
 	if err != nil {
 		return nil, fmt.Errorf("list the libraries of %s: %w", t, err)
@@ -58,7 +64,7 @@ func (m *Maker) Libraries(ctx context.Context, t Target, base project.BasePin, d
 	return names, nil
 }
 
-func (m *Maker) libraries(ctx context.Context, t Target, base project.BasePin, debs []string) ([]string, error) {
+func (m *Maker) libraries(ctx context.Context, t Target, base project.BasePin, debs []string) (map[string]string, error) {
 	dirs, err := t.LibraryDirs()
 	if err != nil {
 		return nil, err
@@ -76,19 +82,34 @@ func (m *Maker) libraries(ctx context.Context, t Target, base project.BasePin, d
 	if err != nil {
 		return nil, err
 	}
-	return libraryNames(out, dirs), c.Remove(ctx)
+	found, err := parseLibraries(out, dirs, debs)
+	if err != nil {
+		return nil, err
+	}
+	return found, c.Remove(ctx)
 }
 
-// libraryNames picks the shared libraries in dirs out of a list of paths.
-func libraryNames(paths string, dirs []string) []string {
-	found := map[string]bool{}
-	for path := range strings.Lines(paths) {
-		name, ok := inDirs(strings.TrimSuffix(path, "\n"), dirs)
-		if ok && strings.Contains(name, ".so") {
-			found[name] = true
+// parseLibraries picks the shared libraries in dirs out of what listLibraries
+// prints.
+func parseLibraries(out string, dirs, debs []string) (map[string]string, error) {
+	found := map[string]string{}
+	deb := ""
+	for line := range strings.Lines(out) {
+		line = strings.TrimSuffix(line, "\n")
+		if number, ok := strings.CutPrefix(line, "= "); ok {
+			i, err := strconv.Atoi(number)
+			if err != nil || i < 0 || i >= len(debs) {
+				return nil, fmt.Errorf("unexpected line %q", line)
+			}
+			deb = debs[i]
+			continue
+		}
+		name, ok := inDirs(line, dirs)
+		if _, known := found[name]; ok && !known && strings.Contains(name, ".so") {
+			found[name] = deb
 		}
 	}
-	return slices.Sorted(maps.Keys(found))
+	return found, nil
 }
 
 // inDirs is the name of a file, if that lies directly in one of dirs. Its path

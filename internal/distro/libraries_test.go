@@ -23,22 +23,31 @@ func TestLibraryDirs(t *testing.T) {
 	}
 }
 
-func TestLibraryNames(t *testing.T) {
+func TestParseLibraries(t *testing.T) {
 	const paths = `/lib/x86_64-linux-gnu/libc.so.6
 /usr/lib/x86_64-linux-gnu/libc.so.6
+/usr/lib/x86_64-linux-gnu/gconv.d
+/lib64/ld-linux-x86-64.so.2
+/usr/lib/os-release
+= 0
+./usr/lib/x86_64-linux-gnu/
+./usr/lib/x86_64-linux-gnu/libpq.so.5
+./usr/lib/x86_64-linux-gnu/libc.so.6
+= 1
 ./usr/lib/x86_64-linux-gnu/libpq.so.5
 ./usr/lib/x86_64-linux-gnu/libz.so.1
 ./usr/lib/x86_64-linux-gnu/blas/libblas.so.3
 ./usr/lib/i386-linux-gnu/libm.so.6
-./usr/lib/x86_64-linux-gnu/
-/usr/lib/x86_64-linux-gnu/gconv.d
-/lib64/ld-linux-x86-64.so.2
-/usr/lib/os-release
 `
-	got := libraryNames(paths, amd64Dirs)
-	want := []string{"ld-linux-x86-64.so.2", "libc.so.6", "libpq.so.5", "libz.so.1"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+	got, err := parseLibraries(paths, amd64Dirs, []string{"a.deb", "b.deb"})
+	want := map[string]string{"ld-linux-x86-64.so.2": "", "libc.so.6": "", "libpq.so.5": "a.deb", "libz.so.1": "b.deb"}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	for _, bad := range []string{"= 2\n", "= -1\n", "= x\n"} {
+		if _, err := parseLibraries(bad, amd64Dirs, []string{"a.deb", "b.deb"}); err == nil {
+			t.Errorf("%q is read", bad)
+		}
 	}
 }
 
