@@ -21,7 +21,14 @@ type Distro struct {
 	Base    Base          `toml:"base" json:"base"`
 	Builder Builder       `toml:"builder" json:"builder"`
 	Package PackageFormat `toml:"package" json:"package"`
+
+	// Wheels is an input of the keys of wheels only: see WheelPackages.
+	Wheels Builder `toml:"wheels" json:"-"`
 }
+
+// WheelPackages are the packages of a builder of wheels: what building any
+// wheel needs, beside a Python with its headers. A recipe adds its own.
+func (d Distro) WheelPackages() []string { return d.Wheels.Packages }
 
 // Base says where the distro's minimal root comes from.
 type Base struct {
@@ -38,7 +45,7 @@ type Mmdebstrap struct {
 
 // Builder says what a builder image has beside the base.
 type Builder struct {
-	Packages []string `toml:"packages" json:"packages"` // what building any CPython needs; a series adds its own
+	Packages []string `toml:"packages" json:"packages"` // what building any CPython, or any wheel, needs; a recipe adds its own
 }
 
 // PackageFormat is what the distro's dpkg can read.
@@ -70,6 +77,7 @@ func (d Distro) problems(name string, doc *strict.Doc) strict.Errors {
 	p.required("base.mmdebstrap.variant", d.Base.Mmdebstrap.Variant)
 	p.list("base.mmdebstrap.components", d.Base.Mmdebstrap.Components, codenamePattern, `such as "main"`)
 	p.list("builder.packages", d.Builder.Packages, packagePattern, "a package name")
+	p.list("wheels.packages", d.Wheels.Packages, packagePattern, "a package name")
 	p.oneOf("package.compression", d.Package.Compression, "gzip", "xz", "zstd")
 	return p.errs
 }

@@ -7,6 +7,8 @@
 //
 //	distros/trixie.toml    a Debian or Ubuntu release, by codename
 //	python/3.13.toml       a CPython series
+//	wheels/psycopg2.toml   a Python package that needs more than it says, by its
+//	                       normalised name (PEP 503)
 //	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
 //
 // A TOML file of the project goes over the embedded one of the same name key
@@ -17,9 +19,9 @@
 // both.
 //
 // Every problem of these files is reported at once, as [strict.Errors].
-// Distro and Series marshal to JSON with just what can change an artifact, so
-// that their JSON can be an input of a key; what only informs (end of life,
-// estimates) is left out of it.
+// Distro, Series and Wheel marshal to JSON with just what can change an
+// artifact, so that their JSON can be an input of a key; what only informs (end
+// of life, estimates) is left out of it.
 package recipes
 
 import (
@@ -35,13 +37,14 @@ import (
 	"github.com/pybake/pybake/internal/strict"
 )
 
-//go:embed distros/*.toml python/*.toml releases.csv
+//go:embed distros/*.toml python/*.toml wheels/*.toml releases.csv
 var embedded embed.FS
 
 // Set is the recipes in force: the embedded ones with the project's over them.
 type Set struct {
 	distros  map[string]Distro
 	series   map[string]Series
+	wheels   map[string]Wheel
 	releases map[string]Release
 }
 
@@ -52,6 +55,7 @@ func Load(project fs.FS) (*Set, error) {
 	s := &Set{
 		distros: loadDir(project, "distros", func(name string) Distro { return Distro{Codename: name} }, Distro.problems, &errs),
 		series:  loadDir(project, "python", func(name string) Series { return Series{Series: name} }, Series.problems, &errs),
+		wheels:  loadDir(project, "wheels", func(string) Wheel { return Wheel{} }, Wheel.problems, &errs),
 	}
 	s.loadReleases(project, &errs)
 	s.crossCheck(&errs)
@@ -118,6 +122,7 @@ func (s *Set) crossCheck(errs *strict.Errors) {
 	if len(*errs) > 0 {
 		return
 	}
+	s.checkWheels(errs)
 	for _, series := range s.AllSeries() {
 		for _, codename := range slices.Sorted(maps.Keys(series.Unsupported)) {
 			if _, ok := s.distros[codename]; !ok {

@@ -87,11 +87,13 @@ func TestProject(t *testing.T) {
 	hash := strings.Repeat("ab", 32)
 	sid := strings.NewReplacer(`"trixie"`, `"sid"`, "debian:trixie-slim", "debian:sid-slim").Replace(embeddedFile(t, "distros/trixie.toml"))
 	s, err := load(t, map[string]string{
-		"distros/trixie.toml": "glibc = \"2.99\"\n[base]\nimage = \"corp/base:1\"\n[builder]\npackages = [\"only-this\"]\n",
-		"distros/sid.toml":    sid,
-		"python/3.13.toml":    "cflags = [\"-g1\"]\n[import-skip]\nmine = \"broken here\"\n[unsupported]\nbullseye = \"we say so\"\njammy = \"\"\n",
-		"releases.csv":        "# ours\nversion,sha256_tar_xz,sha256_tgz\n\n3.13.99," + hash + ",\n3.13.5," + release(t, plain, "3.13.5").XZ + ",\r\n",
-		"wheels/later.toml":   "not = read",
+		"distros/trixie.toml":  "glibc = \"2.99\"\n[base]\nimage = \"corp/base:1\"\n[builder]\npackages = [\"only-this\"]\n",
+		"distros/sid.toml":     sid,
+		"python/3.13.toml":     "cflags = [\"-g1\"]\n[import-skip]\nmine = \"broken here\"\n[unsupported]\nbullseye = \"we say so\"\njammy = \"\"\n",
+		"releases.csv":         "# ours\nversion,sha256_tar_xz,sha256_tgz\n\n3.13.99," + hash + ",\n3.13.5," + release(t, plain, "3.13.5").XZ + ",\r\n",
+		"wheels/psycopg2.toml": "extension = false\nruntime = [\"libpq5\"]\n[distros.bullseye]\nbuild = []\n",
+		"wheels/ours.toml":     "requires = [\"wheel\"]\n[env]\nOURS = \"1\"\n",
+		"images/later.toml":    "not = read",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +118,17 @@ func TestProject(t *testing.T) {
 	}
 	if got, want := release(t, s, "3.13.5"), release(t, plain, "3.13.5"); got != want {
 		t.Errorf("3.13.5: got %v, want %v", got, want)
+	}
+	wheel := Wheel{Build: []string{"libpq-dev"}, Runtime: []string{"libpq5"}}
+	if got, ok := s.Wheel("Psycopg2", "trixie"); !ok || !cmp.Equal(wheel, got) {
+		t.Errorf("psycopg2 on trixie: %+v", got)
+	}
+	wheel.Build = []string{}
+	if got, ok := s.Wheel("psycopg2", "bullseye"); !ok || !cmp.Equal(wheel, got) {
+		t.Errorf("psycopg2 on bullseye: %+v", got)
+	}
+	if got, ok := s.Wheel("ours", "trixie"); !ok || got.Env["OURS"] != "1" {
+		t.Errorf("ours: %+v", got)
 	}
 	var unsupported *UnsupportedError
 	if err := s.Supported("3.13", "bullseye"); !errors.As(err, &unsupported) || unsupported.Reason != "we say so" {
@@ -164,6 +177,11 @@ func TestProblems(t *testing.T) {
 		"distros/forky.toml":    "codename = \"sid\"\n",
 		"python/3.13.toml":      "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
 		"python/3.16.toml":      "= 1\n",
+		"wheels/Foo_Bar.toml":   "build = [\"libfoo\"]\n",
+		"wheels/foo.toml": "biuld = []\nbuild = [\"GCC\", \"gcc\", \"gcc\"]\nruntime = [\"\"]\nversions = \"1.0\"\nmemory = -1\nminutes = 10000\n" +
+			"constraints = [\"setuptools<\", \"wheel\", \"wheel\"]\nrequires = [\"wheel @ https://pypi.example.org/w.whl\"]\nimports = [\"a-b\"]\n" +
+			"[env]\n\"A-B\" = \"\"\nPATH = \"/opt\"\nNUL = \"\\u0000\"\n[config-settings]\n\"a=b\" = []\n[import-skip]\nfoo = \"\"\n[distros.trixie]\nbuild = [\"-x\"]\n",
+		"wheels/bar.toml": "extension = \"yes\"\nbuild = \"gcc\"\n[config-settings]\nx = \"y\"\n",
 		"releases.csv": "version,sha256_tar_xz,sha256_tgz\n3.13.5," + strings.Repeat("0", 64) + ",\n3.13,x,y\n3.13.98,,\n3.13.97,abc,\n3.13.96\n" +
 			"3.13.95," + strings.Repeat("1", 64) + ",\n3.13.95," + strings.Repeat("1", 64) + ",\n",
 	})
@@ -172,9 +190,10 @@ func TestProblems(t *testing.T) {
 	}
 	golden(t, "problems", err.Error()+"\n")
 	for name, files := range map[string]map[string]string{
-		"no-header":     {"releases.csv": "3.13.5,a,b\n"},
-		"no-such-pair":  {"python/3.13.toml": "[unsupported]\ntrixi = \"reason\"\n"},
-		"new-and-empty": {"distros/sid.toml": "", "python/3.16.toml": ""},
+		"no-header":      {"releases.csv": "3.13.5,a,b\n"},
+		"no-such-distro": {"wheels/foo.toml": "[distros.trixi]\nbuild = []\n"},
+		"no-such-pair":   {"python/3.13.toml": "[unsupported]\ntrixi = \"reason\"\n"},
+		"new-and-empty":  {"distros/sid.toml": "", "python/3.16.toml": ""},
 	} {
 		_, err := load(t, files)
 		if err == nil {
@@ -317,12 +336,16 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wheel := Wheel{Note: "n", Memory: 1, Minutes: 1, Versions: ">1", Distros: map[string]WheelDistro{"trixie": {}}}
+	if data, err := json.Marshal(wheel); err != nil || string(data) != "{}" {
+		t.Errorf("wheel: %s, %v", data, err)
+	}
 	for _, value := range []any{distro(t, s, "trixie"), series} {
 		data, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring"} {
+		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring", "wheels"} {
 			if strings.Contains(strings.ToLower(string(data)), `"`+key+`":`) {
 				t.Errorf("%T: %s is in its JSON", value, key)
 			}

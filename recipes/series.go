@@ -2,10 +2,8 @@ package recipes
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/pybake/pybake/internal/strict"
@@ -97,13 +95,7 @@ func (s Series) problems(name string, doc *strict.Doc) strict.Errors {
 			p.add(element("test-extensions", i), "%q: among extensions too", ext)
 		}
 	}
-	for _, module := range slices.Sorted(maps.Keys(s.ImportSkip)) {
-		key := "import-skip." + strconv.Quote(module)
-		if !modulePattern.MatchString(module) {
-			p.add(key, "want the name of a module")
-		}
-		p.required(key, s.ImportSkip[module])
-	}
+	p.modules("import-skip", s.ImportSkip)
 	if s.Minutes.Full <= 0 || s.Minutes.Train <= 0 || s.Minutes.Fast <= 0 {
 		p.add("minutes", "want full, train and fast, each at least 1")
 	}

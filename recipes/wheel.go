@@ -1,0 +1,180 @@
+package recipes
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pybake/pybake/internal/pep"
+	"github.com/pybake/pybake/internal/strict"
+)
+
+// Wheel is what a package needs, when it is built from source or proved, that
+// it does not say itself. Most packages need no recipe. wheels/psycopg2.toml:
+//
+//	build = ["libpq-dev"]
+//	extension = true
+//
+//	[distros.bullseye]     instead of the above, on that distro
+//	build = ["libpq-dev", "libssl-dev"]
+type Wheel struct {
+	Build          []string            `toml:"build" json:"build,omitempty"`                    // packages of the distro to build with: headers, programs
+	Env            map[string]string   `toml:"env" json:"env,omitempty"`                        // of the build: {"PYUWSGI_EMBED": "0"}
+	ConfigSettings map[string][]string `toml:"config-settings" json:"configSettings,omitempty"` // of PEP 517: {"--build-option": ["--verbose"]}
+	Constraints    []string            `toml:"constraints" json:"constraints,omitempty"`        // on build requirements: "setuptools<81"
+	Requires       []string            `toml:"requires" json:"requires,omitempty"`              // build requirements that the source forgets: "wheel"
+	Extension      bool                `toml:"extension" json:"extension,omitempty"`            // what is built has a compiled extension; without one it is an error
+
+	Runtime    []string          `toml:"runtime" json:"runtime,omitempty"`        // packages of the distro that no ELF file shows: libraries that are dlopened
+	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
+	ImportSkip map[string]string `toml:"import-skip" json:"importSkip,omitempty"` // modules that cannot or should not be imported by a check, and why
+
+	// Versions are those that the recipe is for, by PEP 440: ">=1.16"; empty for
+	// all. What it needs of the others, nobody knows.
+	Versions string `toml:"versions" json:"-"`
+	Memory   int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
+	Minutes  int    `toml:"minutes" json:"-"` // a typical build on 2 cores, until there is one to go by
+	Note     string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
+
+	Distros map[string]WheelDistro `toml:"distros" json:"-"` // by codename
+}
+
+// WheelDistro is what differs on a distro: an array that is given, also an empty
+// one, is taken instead of the recipe's.
+type WheelDistro struct {
+	Build   []string `toml:"build"`
+	Runtime []string `toml:"runtime"`
+}
+
+// Wheel is the recipe of a package, in any spelling of its name, on a distro.
+func (s *Set) Wheel(name, codename string) (Wheel, bool) {
+	w, ok := s.wheels[pep.NormalizeName(name)]
+	if on, differs := w.Distros[codename]; differs {
+		if on.Build != nil {
+			w.Build = on.Build
+		}
+		if on.Runtime != nil {
+			w.Runtime = on.Runtime
+		}
+	}
+	w.Distros = nil
+	return w, ok
+}
+
+// Wheels are the names of the packages that have a recipe, sorted.
+func (s *Set) Wheels() []string { return slices.Sorted(maps.Keys(s.wheels)) }
+
+// For is w if it is for a version, and else a recipe that says nothing.
+func (w Wheel) For(version string) Wheel {
+	specifiers, err := pep.ParseSpecifiers(w.Versions)
+	if err != nil || !specifiers.ContainsText(version, pep.PreAllow) {
+		return Wheel{}
+	}
+	return w
+}
+
+// Building is the part of w that can change what is built, without what only a
+// wheelhouse needs.
+func (w Wheel) Building() Wheel {
+	w.Runtime, w.Imports, w.ImportSkip = nil, nil, nil
+	return w
+}
+
+var (
+	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	settingPattern  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+
+	// taken are the variables that a build sets itself, so that it is the same
+	// everywhere.
+	taken = []string{"HOME", "LANG", "LC_ALL", "PATH", "PYTHONHASHSEED", "PYTHONPATH", "SOURCE_DATE_EPOCH", "TMPDIR", "TZ"}
+)
+
+// problems are what is wrong with the values, beyond their types.
+func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
+	p := problems{doc: doc}
+	if !pep.ValidName(name) || pep.NormalizeName(name) != name {
+		p.add("", "%q: want the file named after the package, normalised: %q", name+".toml", pep.NormalizeName(name)+".toml")
+	}
+	p.each("build", w.Build, packagePattern, "a package name")
+	p.each("runtime", w.Runtime, packagePattern, "a package name")
+	for _, codename := range slices.Sorted(maps.Keys(w.Distros)) {
+		p.each("distros."+codename+".build", w.Distros[codename].Build, packagePattern, "a package name")
+		p.each("distros."+codename+".runtime", w.Distros[codename].Runtime, packagePattern, "a package name")
+	}
+	p.environment(w.Env)
+	for _, setting := range slices.Sorted(maps.Keys(w.ConfigSettings)) {
+		if !settingPattern.MatchString(setting) {
+			p.add("config-settings."+strconv.Quote(setting), `want a key such as "--build-option"`)
+		}
+	}
+	p.requirements("constraints", w.Constraints)
+	p.requirements("requires", w.Requires)
+	p.each("imports", w.Imports, modulePattern, "the name of a module")
+	p.modules("import-skip", w.ImportSkip)
+	if _, err := pep.ParseSpecifiers(w.Versions); err != nil {
+		p.add("versions", "%w", err)
+	}
+	if w.Memory < 0 || w.Memory > 1<<20 {
+		p.add("memory", "%d: want MiB, at most %d", w.Memory, 1<<20)
+	}
+	if w.Minutes < 0 || w.Minutes > 24*60 {
+		p.add("minutes", "%d: want at most %d", w.Minutes, 24*60)
+	}
+	return p.errs
+}
+
+func (p *problems) environment(env map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		key := "env." + strconv.Quote(name)
+		switch {
+		case !variablePattern.MatchString(name):
+			p.add(key, "want the name of a variable")
+		case slices.Contains(taken, name):
+			p.add(key, "is the same for every build")
+		case strings.Contains(env[name], "\x00"):
+			p.add(key, "NUL in the value")
+		}
+	}
+}
+
+func (p *problems) requirements(key string, values []string) {
+	for i, value := range values {
+		r, err := pep.ParseRequirement(value)
+		switch {
+		case err != nil:
+			p.add(element(key, i), "%w", err)
+		case r.URL != "":
+			p.add(element(key, i), "%s: an address; want a version", r.Name)
+		case slices.Contains(values[:i], value):
+			p.add(element(key, i), "%q: given twice", value)
+		}
+	}
+}
+
+func (p *problems) modules(key string, reasons map[string]string) {
+	for _, module := range slices.Sorted(maps.Keys(reasons)) {
+		key := key + "." + strconv.Quote(module)
+		if !modulePattern.MatchString(module) {
+			p.add(key, "want the name of a module")
+		}
+		p.required(key, reasons[module])
+	}
+}
+
+// checkWheels finds references of wheel recipes to distros that do not exist.
+func (s *Set) checkWheels(errs *strict.Errors) {
+	for _, name := range s.Wheels() {
+		for _, codename := range slices.Sorted(maps.Keys(s.wheels[name].Distros)) {
+			if _, ok := s.distros[codename]; !ok {
+				*errs = append(*errs, &strict.Error{
+					File: path.Join("recipes/wheels", name+".toml"), Key: fmt.Sprintf("distros.%s", codename),
+					Msg: "no such distro", Near: first(strict.Near(codename, s.codenames())),
+				})
+			}
+		}
+	}
+}
