@@ -15,8 +15,10 @@ import (
 )
 
 // digest is the SHA-256 of parts, each ended by a NUL.
-func digest(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00") + "\x00"))
+func digest(parts ...string) string { return digestOf(strings.Join(parts, "\x00") + "\x00") }
+
+func digestOf[T string | []byte](content T) string {
+	sum := sha256.Sum256([]byte(content))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -34,7 +36,7 @@ func (c *Client) recall(kind, key string) []byte {
 		return nil // what cannot be read is asked for again, and then written
 	}
 	sum, content, ok := bytes.Cut(data, []byte("\n"))
-	if found := sha256.Sum256(content); !ok || hex.EncodeToString(found[:]) != string(sum) {
+	if !ok || digestOf(content) != string(sum) {
 		return nil
 	}
 	return content
@@ -124,7 +126,7 @@ func (c *Client) matched(name string, hashes []string) []File {
 	for _, h := range hashes {
 		wanted[h] = true
 	}
-	if slices.ContainsFunc(files, func(f File) bool { return !f.hasOneOf(wanted) }) {
+	if len(files) == 0 || slices.ContainsFunc(files, func(f File) bool { return !f.hasOneOf(wanted) }) {
 		return nil
 	}
 	return files

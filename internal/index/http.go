@@ -109,6 +109,9 @@ func (c *Client) try(ctx context.Context, where *url.URL, header http.Header, li
 		return nil, c.statusError(ctx, resp, absent)
 	}
 	body, err := io.ReadAll(&watched{io.LimitReader(resp.Body, limit+1), watch, stall})
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // net/http may take a connection that it closes itself for the end
+	}
 	if err != nil {
 		return nil, wrong(fmt.Errorf("after %d bytes: %w", len(body), requestError(err)))
 	}

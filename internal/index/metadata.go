@@ -3,8 +3,6 @@ package index
 import (
 	"archive/zip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -89,8 +87,7 @@ func (c *Client) metadataBeside(ctx context.Context, f File) (text []byte, verif
 	if f.MetadataSHA256 == "" {
 		return resp.body, false, nil
 	}
-	sum := sha256.Sum256(resp.body)
-	if found := hex.EncodeToString(sum[:]); found != f.MetadataSHA256 {
+	if found := digestOf(resp.body); found != f.MetadataSHA256 {
 		want := fetch.File{Name: f.Name + ".metadata", SHA256: f.MetadataSHA256}
 		return nil, false, &fetch.MismatchError{Place: "index " + f.Index, Where: Label(u.String()), File: want, Found: found}
 	}
