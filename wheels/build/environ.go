@@ -1,0 +1,68 @@
+package build
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	cflags = "-O3 -g0 -fstack-protector-strong -fstack-clash-protection" +
+		" -ffile-prefix-map=" + srcDir + "=. -ffile-prefix-map=" + envDir + "=env"
+	ldflags = "-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1 -Wl,-S"
+)
+
+// environ is the whole environment of hooks.
+func (r *Run) environ() map[string]string {
+	jobs := strconv.Itoa(max(1, r.job.Jobs))
+	env := map[string]string{
+		"PATH": envDir + "/bin:" + r.b.Prefix + "/bin:/usr/bin:/bin",
+		"HOME": homeDir, "TMPDIR": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+		"SOURCE_DATE_EPOCH": strconv.FormatInt(r.job.epoch().Unix(), 10),
+		"PYTHONHASHSEED":    "0", "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1",
+		"MAKEFLAGS": "-j" + jobs, "MAX_JOBS": jobs, "CMAKE_BUILD_PARALLEL_LEVEL": jobs, "CARGO_BUILD_JOBS": jobs,
+		"NPY_NUM_BUILD_JOBS": jobs,
+		"CFLAGS":             cflags, "CXXFLAGS": cflags, "FFLAGS": cflags, "LDFLAGS": ldflags,
+	}
+	maps.Copy(env, r.job.Env)
+	return env
+}
+
+// epoch is the time of everything that a build makes and that it is given.
+func (j Job) epoch() time.Time {
+	if first := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC); j.Epoch.Before(first) {
+		return first
+	}
+	return j.Epoch
+}
+
+// request is job.json, what build.py reads.
+type request struct {
+	Python         string            `json:"python"`
+	Source         string            `json:"source"`
+	Out            string            `json:"out"`
+	State          string            `json:"state"`
+	Env            map[string]string `json:"env"`
+	Backend        string            `json:"backend"`
+	BackendPath    []string          `json:"backend_path"`
+	ConfigSettings map[string]any    `json:"config_settings"` // nil: None
+}
+
+func (r *Run) request() ([]byte, error) {
+	q := request{
+		Python: envDir + "/bin/python", Source: srcDir, Out: outDir, State: stateDir, Env: r.environ(),
+		Backend: r.job.Backend, BackendPath: slices.Concat([]string{}, r.job.BackendPath),
+	}
+	for key, values := range r.job.ConfigSettings {
+		if q.ConfigSettings == nil {
+			q.ConfigSettings = map[string]any{}
+		}
+		q.ConfigSettings[key] = values
+		if len(values) == 1 {
+			q.ConfigSettings[key] = values[0]
+		}
+	}
+	return json.Marshal(q)
+}

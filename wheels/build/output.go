@@ -1,0 +1,140 @@
+package build
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/pybake/pybake/internal/pep"
+)
+
+// maxWheel is the size of the largest wheel that is brought out.
+const maxWheel = 4 << 30
+
+// misnamed says what is wrong with the name that a backend gave to its wheel.
+func (j Job) misnamed(filename string) string {
+	name, err := pep.ParseWheelName(filename)
+	if err != nil || filename != path.Base(filename) {
+		return fmt.Sprintf("the backend calls its wheel %.200q, which is no name of a wheel", filename)
+	}
+	if name.Name != pep.NormalizeName(j.Name) {
+		return fmt.Sprintf("the wheel %s is not one of %s", filename, j.Name)
+	}
+	if j.Version == "" {
+		return ""
+	}
+	want, err := pep.ParseVersion(j.Version)
+	if err != nil {
+		return err.Error()
+	}
+	if name.Version.Compare(want) != 0 {
+		return fmt.Sprintf("the wheel %s is not of version %s", filename, j.Version)
+	}
+	return ""
+}
+
+// fetch brings the one wheel of the output here.
+func (r *Run) fetch(ctx context.Context, name, dir string) (err error) {
+	fail := func(err error) error { return fmt.Errorf("%s: fetch %s: %w", r.job, name, err) }
+	stream, err := r.container.Get(ctx, outDir)
+	if err != nil {
+		return fail(err)
+	}
+	defer stream.Close()
+	part, err := os.CreateTemp(dir, ".part-*")
+	if err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(part.Name())
+		}
+	}()
+	defer part.Close()
+	found, err := takeWheel(part, stream, name)
+	if err != nil {
+		return fail(err)
+	}
+	if len(found) != 1 || found[0] != name {
+		return r.failed(wheelHook, BadOutput, "the backend made "+listing(found)+", not "+name+" alone")
+	}
+	if err := part.Chmod(0o644); err != nil {
+		return fail(err)
+	}
+	if err := part.Close(); err != nil {
+		return fail(err)
+	}
+	if err := os.Rename(part.Name(), filepath.Join(dir, name)); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// takeWheel copies the regular file called name out of the tar of a directory, and
+// lists all that is in it; what is no regular file with its type.
+func takeWheel(dst io.Writer, stream io.Reader, name string) (found []string, err error) {
+	members := tar.NewReader(stream)
+	for len(found) < 20 {
+		h, err := members.Next()
+		if err == io.EOF {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		_, member, _ := strings.Cut(strings.TrimSuffix(h.Name, "/"), "/")
+		if member == "" { // the directory itself
+			continue
+		}
+		switch {
+		case h.Typeflag != tar.TypeReg:
+			member += " (" + typeName(h.Typeflag) + ")"
+		case h.Size > maxWheel:
+			member += " (" + size(h.Size) + ")"
+		case member == name:
+			if _, err := io.Copy(dst, members); err != nil {
+				return nil, err
+			}
+		}
+		found = append(found, member)
+	}
+	return append(found, "more"), nil
+}
+
+func typeName(flag byte) string {
+	switch flag {
+	case tar.TypeDir:
+		return "a directory"
+	case tar.TypeSymlink:
+		return "a symbolic link"
+	case tar.TypeLink:
+		return "a hard link"
+	}
+	return "no regular file"
+}
+
+func listing(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
+// one reads the one small file of a tar.
+func one(stream io.Reader, limit int64) ([]byte, error) {
+	members := tar.NewReader(stream)
+	h, err := members.Next()
+	if err != nil {
+		return nil, err
+	}
+	if h.Typeflag != tar.TypeReg || h.Size > limit {
+		return nil, errors.New("not a small regular file")
+	}
+	return io.ReadAll(members)
+}
