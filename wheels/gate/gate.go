@@ -1,0 +1,70 @@
+package gate
+
+import (
+	"context"
+
+	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/wheels/whl"
+)
+
+// Format moves when a house is proved differently for the same inputs.
+const Format = "1"
+
+// Gate proves houses for one Python on one base.
+type Gate struct {
+	Distros *distro.Maker
+	Report  distro.Reporter
+	Target  distro.Target
+	Base    project.BasePin
+	Series  string // "3.13"
+	Prefix  string // "/opt/python/3.13", of bin/python3.13
+
+	Debs           []string          // files: the packages of the Python and its venv
+	PythonPackages []project.Package // what has to be installed with them, pinned
+
+	Known    []project.Package // what an earlier run pinned for the house; may be nil
+	Builders []string          // images that wheels were built in; may be nil
+
+	// Absent are libraries that need not be there, by wheel and name, with the
+	// reason: "torch" → "libcuda.so.1" → "comes with the driver".
+	Absent map[string]map[string]string
+
+	Jobs int // processes at once; 0 is 1
+}
+
+// House is a finished directory of wheels.
+type House struct {
+	Dir    string // has the wheels, requirements.txt and apt.txt
+	Wheels []*whl.Wheel
+
+	// Apt are pinned packages, among them all that apt.txt lists. No other of
+	// them is installed.
+	Apt []project.Package
+
+	// ImportSkip are modules that cannot be imported here, with all below them,
+	// by wheel, with the reason: "uwsgi" → "uwsgidecorators" → "only inside uwsgi".
+	ImportSkip map[string]map[string]string
+}
+
+// Closure resolves the request of Needs to everything that has to be installed
+// beside the base and the Python's own packages: the lines of apt.txt.
+func (g *Gate) Closure(ctx context.Context, request []string) ([]project.Package, error) {
+	if len(request) == 0 {
+		return nil, nil
+	}
+	own, err := g.pythonFiles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.Distros.Resolve(ctx, g.Target, g.Base, request, own)
+}
+
+// pythonFiles are the package files of the Python and of what it depends on.
+func (g *Gate) pythonFiles(ctx context.Context) ([]string, error) {
+	files, err := g.Distros.Files(ctx, g.Target, g.Base, g.PythonPackages)
+	if err != nil {
+		return nil, err
+	}
+	return append(files, g.Debs...), nil
+}
