@@ -135,7 +135,7 @@ func (d *download) receive(ctx context.Context) (from int64, err error) {
 	body, err := d.place.Open(ctx, d.name, d.done)
 	if err != nil {
 		if context.Cause(ctx) == stalled {
-			err = &unreachableError{&transientError{fmt.Errorf("%s: %w", d.name, stalled)}}
+			err = &unreachableError{&transientError{fmt.Errorf("%s: %w", Redact(d.name), stalled)}}
 		}
 		return 0, err
 	}

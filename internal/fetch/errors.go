@@ -99,10 +99,10 @@ func (e *redacted) Unwrap() error { return e.err }
 
 var (
 	userinfo = regexp.MustCompile(`://[^/\s"]*@`)
-	query    = regexp.MustCompile(`(://[^\s"?]*)\?[^\s"]*`)
+	query    = regexp.MustCompile(`(://[^\s"?#]*)[?#][^\s"]*`)
 )
 
-// Redact removes user, password and query from every URL in a text.
+// Redact removes user, password, query and fragment from every URL in a text.
 func Redact(text string) string {
 	return query.ReplaceAllString(userinfo.ReplaceAllString(text, "://"), "$1")
 }

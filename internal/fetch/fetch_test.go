@@ -469,12 +469,16 @@ func TestCredentialsStaySecret(t *testing.T) {
 			f := testFetcher(t)
 			f.Attempts, f.Stall = 1, 100*time.Millisecond
 			place := URL(base, "--source "+base, server.Client())
-			place.Strict = strict
+			exact := URL("", "--source x", server.Client())
+			exact.Names = func(File) []string { return []string{base + "#hunter2", base + "/f#hunter2"} }
 			file := good
 			file.Name = "f"
-			_, err := f.Get(t.Context(), []File{file}, []Place{place})
-			if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "--source") {
-				t.Errorf("%s: error %v", base, err)
+			for _, place := range []Place{place, exact} {
+				place.Strict = strict
+				_, err := f.Get(t.Context(), []File{file}, []Place{place})
+				if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "--source") {
+					t.Errorf("%s: error %v", base, err)
+				}
 			}
 		}
 	}

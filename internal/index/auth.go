@@ -209,6 +209,9 @@ func (c *Client) Place(label string) fetch.Place {
 	place := fetch.URL("", label, c.http())
 	open := place.Open
 	place.Open = func(ctx context.Context, name string, from int64) (fetch.Body, error) {
+		if _, err := parseURL(name); err != nil {
+			return fetch.Body{}, err
+		}
 		body, err := open(ctx, name, from)
 		status, ok := err.(*fetch.StatusError)
 		if !ok || status.Code != http.StatusUnauthorized && status.Code != http.StatusForbidden {

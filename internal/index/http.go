@@ -92,7 +92,7 @@ func (c *Client) try(ctx context.Context, where *url.URL, header http.Header, li
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
 	if err != nil {
-		return nil, wrong(errors.New("malformed URL"))
+		return nil, wrong(errors.New(malformed))
 	}
 	req.Header = header.Clone()
 	if req.Header == nil {

@@ -80,11 +80,14 @@ func (i Index) Label() string {
 	return fetch.Redact(i.Name)
 }
 
+// malformed is said instead of what may not be shown.
+const malformed = "malformed URL"
+
 // Label is a URL without user, password, query and fragment.
 func Label(address string) string {
 	u, err := url.Parse(address)
-	if err != nil {
-		return "malformed URL" // which may be one because of the password
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
+		return malformed // which may be one because of the password
 	}
 	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
 	return u.String()

@@ -1,7 +1,9 @@
 package index
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,6 +30,13 @@ func (s setting) errorf(key, format string, args ...any) *strict.Error {
 		e.Col = 1
 	}
 	return e
+}
+
+// sortErrors sorts by file and line.
+func sortErrors(errs strict.Errors) {
+	slices.SortStableFunc(errs, func(a, b *strict.Error) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
 }
 
 // iniFile is section → key → value.

@@ -74,7 +74,7 @@ func (c *Client) metadataBeside(ctx context.Context, f File) (text []byte, verif
 	}
 	u, err := url.Parse(f.URL)
 	if err != nil {
-		return nil, false, errors.New("malformed URL")
+		return nil, false, errors.New(malformed)
 	}
 	u.Path += ".metadata"
 	if u.RawPath != "" {

@@ -10,9 +10,8 @@ import (
 // Netrc is a netrc file, as curl and Python read it: entries of "machine HOST",
 // or "default" for any host, each with "login USER" and "password WORD".
 // Words are separated by white space, or stand in double quotes with a
-// backslash before what is meant as it is; "#" at the beginning of a word
-// outside of an entry's values starts a comment; "macdef" goes on to the next
-// empty line.
+// backslash before what is meant as it is. "#" at the beginning of a word that
+// is no value starts a comment. "macdef" goes on to the next empty line.
 type Netrc struct {
 	entries []netrcEntry
 }

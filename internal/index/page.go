@@ -72,8 +72,8 @@ func (c *Client) load(ctx context.Context, ix Index, name string) (files []File,
 // parseURL is an address of a server without its user.
 func parseURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("malformed URL") // the cause would quote it
+	if label := Label(address); err != nil || label == malformed {
+		return nil, errors.New(malformed) // the cause would quote it
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("%s: not an http or https URL", Label(address))
@@ -98,7 +98,7 @@ func (p *page) files(ix Index, name string) ([]File, bool, error) {
 	}
 	base, err := url.Parse(p.URL)
 	if err != nil {
-		return nil, false, errors.New("malformed URL")
+		return nil, false, errors.New(malformed)
 	}
 	found, err := parse(p.Type, p.body, base, name)
 	if err != nil {

@@ -72,7 +72,7 @@ func ReadPip(files []Text, getenv func(string) string) (Config, error) {
 		}
 	}
 	config := r.config()
-	strict.Sort(r.errs)
+	sortErrors(r.errs)
 	return config, r.errs.Err()
 }
 

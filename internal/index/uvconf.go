@@ -51,7 +51,7 @@ func ReadUV(files []Text, getenv func(string) string) (Config, error) {
 		r.file(text)
 	}
 	config := r.config()
-	strict.Sort(r.errs)
+	sortErrors(r.errs)
 	return config, r.errs.Err()
 }
 
