@@ -212,7 +212,7 @@ def backend(job):
 
     source = os.path.realpath(job["source"])
     own = []
-    for p in job["backend_path"]:
+    for p in job["backend_path"] or []:
         own.append(os.path.realpath(os.path.join(source, p)))
         if own[-1] != source and not own[-1].startswith(source + os.sep):
             raise Failed("backend", "backend-path %s leads out of the source" % p)

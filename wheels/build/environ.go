@@ -3,7 +3,6 @@ package build
 import (
 	"encoding/json"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -46,14 +45,14 @@ type request struct {
 	State          string            `json:"state"`
 	Env            map[string]string `json:"env"`
 	Backend        string            `json:"backend"`
-	BackendPath    []string          `json:"backend_path"`
+	BackendPath    []string          `json:"backend_path"`    // nil: None
 	ConfigSettings map[string]any    `json:"config_settings"` // nil: None
 }
 
 func (r *Run) request() ([]byte, error) {
 	q := request{
 		Python: envDir + "/bin/python", Source: srcDir, Out: outDir, State: stateDir, Env: r.environ(),
-		Backend: r.job.Backend, BackendPath: slices.Concat([]string{}, r.job.BackendPath),
+		Backend: r.job.Backend, BackendPath: r.job.BackendPath,
 	}
 	for key, values := range r.job.ConfigSettings {
 		if q.ConfigSettings == nil {

@@ -108,7 +108,7 @@ func printable(line string) string {
 // reachedRE are the ways in which programs name the host that they cannot reach.
 var reachedRE = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)could not resolve (?:host|proxy):? '?([\w.:-]+)`),              // curl, git
-	regexp.MustCompile(`(?i)failed to connect to ([\w.:-]+) port`),                         // curl
+	regexp.MustCompile(`(?i)connect to (?:host )?([\w.:-]+) port`),                         // curl, ssh
 	regexp.MustCompile(`(?i)failed to (?:resolve|lookup address of) '([\w.:-]+)'`),         // urllib3
 	regexp.MustCompile(`(?i)HTTPS?ConnectionPool\(host='([\w.:-]+)'`),                      // requests
 	regexp.MustCompile(`(?i)unable to resolve host address ['‘"]([\w.:-]+)`),               // wget
@@ -116,7 +116,7 @@ var reachedRE = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)dial (?:tcp|udp)[46]?:? (?:lookup )?([\w.-]+|\[[\w:]+\])[: ]`), // go
 	regexp.MustCompile(`(?i)unable to access '\w+://(?:[^/@']*@)?([\w.-]+)`),               // git
 	regexp.MustCompile(`(?i)couldn't connect to server.*?\bto ([\w.-]+)`),                  // libcurl in cargo
-	regexp.MustCompile(`(?i)connect to address ([\w.:]+)`),                                 // ssh and others
+	regexp.MustCompile(`(?i)connect to address ([\w.:]+)`),                                 // telnet and others
 }
 
 // hostsIn finds the hosts that lines name as not reached.

@@ -46,7 +46,7 @@ type entryPoint struct {
 }
 
 // entryPointRE is "cython = Cython.Compiler.Main:setuptools_main [extra]".
-var entryPointRE = regexp.MustCompile(`^([^=/\x00]*[^=/\x00\s])\s*=\s*([\pL_][\pL\pN_.]*)\s*:\s*([\pL_][\pL\pN_.]*)\s*(?:\[[^\]]*\])?$`)
+var entryPointRE = regexp.MustCompile(`^([^=/\x00]*[^=/\x00\s])\s*=\s*([\pL_][\pL\pN_]*(?:\.[\pL_][\pL\pN_]*)*)\s*:\s*([\pL_][\pL\pN_]*(?:\.[\pL_][\pL\pN_]*)*)\s*(?:\[[^\]]*\])?$`)
 
 // entryPoints reads the programs of an entry_points.txt, an INI file.
 func entryPoints(text string) ([]entryPoint, error) {
