@@ -178,9 +178,10 @@ func TestProblems(t *testing.T) {
 		"python/3.13.toml":      "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
 		"python/3.16.toml":      "= 1\n",
 		"wheels/Foo_Bar.toml":   "build = [\"libfoo\"]\n",
-		"wheels/foo.toml": "biuld = []\nbuild = [\"GCC\", \"gcc\", \"gcc\"]\nruntime = [\"\"]\nversions = \"1.0\"\nmemory = -1\nminutes = 10000\n" +
+		"wheels/foo.toml": "biuld = []\nbuild = [\"GCC\", \"gcc\", \"gcc\"]\nruntime = [\"\"]\nmemory = -1\nminutes = 10000\n" +
 			"constraints = [\"setuptools<\", \"wheel\", \"wheel\"]\nrequires = [\"wheel @ https://pypi.example.org/w.whl\"]\nimports = [\"a-b\"]\n" +
-			"[env]\n\"A-B\" = \"\"\nPATH = \"/opt\"\nNUL = \"\\u0000\"\n[config-settings]\n\"a=b\" = []\n[import-skip]\nfoo = \"\"\n[distros.trixie]\nbuild = [\"-x\"]\n",
+			"[env]\n\"A-B\" = \"\"\nPATH = \"/opt\"\nNUL = \"\\u0000\"\n[config-settings]\n\"a=b\" = []\n[import-skip]\nfoo = \"\"\n[distros.trixie]\nbuild = [\"-x\"]\n" +
+			"[[when]]\nversions = \"1.0\"\nbuild = [\"X\"]\nenv.HOME = \"/\"\n[[when]]\nconstraints = [\"=\"]\nrequires = [\"=\"]\nruntime = []\n",
 		"wheels/bar.toml": "extension = \"yes\"\nbuild = \"gcc\"\n[config-settings]\nx = \"y\"\n",
 		"releases.csv": "version,sha256_tar_xz,sha256_tgz\n3.13.5," + strings.Repeat("0", 64) + ",\n3.13,x,y\n3.13.98,,\n3.13.97,abc,\n3.13.96\n" +
 			"3.13.95," + strings.Repeat("1", 64) + ",\n3.13.95," + strings.Repeat("1", 64) + ",\n",
@@ -336,7 +337,7 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wheel := Wheel{Note: "n", Memory: 1, Minutes: 1, Versions: ">1", Distros: map[string]WheelDistro{"trixie": {}}}
+	wheel := Wheel{Note: "n", Memory: 1, Minutes: 1, When: []WheelWhen{{Versions: ">1"}}, Distros: map[string]WheelDistro{"trixie": {}}}
 	if data, err := json.Marshal(wheel); err != nil || string(data) != "{}" {
 		t.Errorf("wheel: %s, %v", data, err)
 	}

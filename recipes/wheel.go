@@ -21,6 +21,10 @@ import (
 //
 //	[distros.bullseye]     instead of the above, on that distro
 //	build = ["libpq-dev", "libssl-dev"]
+//
+//	[[when]]               beside the above, for these versions
+//	versions = "<2.8"
+//	constraints = ["setuptools<58"]
 type Wheel struct {
 	Build          []string            `toml:"build" json:"build,omitempty"`                    // packages of the distro to build with: headers, programs
 	Env            map[string]string   `toml:"env" json:"env,omitempty"`                        // of the build: {"PYUWSGI_EMBED": "0"}
@@ -33,14 +37,12 @@ type Wheel struct {
 	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
 	ImportSkip map[string]string `toml:"import-skip" json:"importSkip,omitempty"` // modules that cannot or should not be imported by a check, and why
 
-	// Versions are those that the recipe is for, by PEP 440: ">=1.16"; empty for
-	// all. What it needs of the others, nobody knows.
-	Versions string `toml:"versions" json:"-"`
-	Memory   int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
-	Minutes  int    `toml:"minutes" json:"-"` // a typical build on 2 cores, until there is one to go by
-	Note     string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
+	Memory  int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
+	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores, until there is one to go by
+	Note    string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
 
 	Distros map[string]WheelDistro `toml:"distros" json:"-"` // by codename
+	When    []WheelWhen            `toml:"when" json:"-"`
 }
 
 // WheelDistro is what differs on a distro: an array that is given, also an empty
@@ -50,7 +52,17 @@ type WheelDistro struct {
 	Runtime []string `toml:"runtime"`
 }
 
-// Wheel is the recipe of a package, in any spelling of its name, on a distro.
+// WheelWhen is what some versions of a package need in addition.
+type WheelWhen struct {
+	Versions    string            `toml:"versions"` // by PEP 440: ">=1.16,<2"
+	Build       []string          `toml:"build"`
+	Env         map[string]string `toml:"env"`
+	Constraints []string          `toml:"constraints"`
+	Requires    []string          `toml:"requires"`
+}
+
+// Wheel is the recipe of a package, in any spelling of its name, on a distro;
+// it says nothing if there is none. For a version of the package, ask it [Wheel.At].
 func (s *Set) Wheel(name, codename string) (Wheel, bool) {
 	w, ok := s.wheels[pep.NormalizeName(name)]
 	if on, differs := w.Distros[codename]; differs {
@@ -68,12 +80,24 @@ func (s *Set) Wheel(name, codename string) (Wheel, bool) {
 // Wheels are the names of the packages that have a recipe, sorted.
 func (s *Set) Wheels() []string { return slices.Sorted(maps.Keys(s.wheels)) }
 
-// For is w if it is for a version, and else a recipe that says nothing.
-func (w Wheel) For(version string) Wheel {
-	specifiers, err := pep.ParseSpecifiers(w.Versions)
-	if err != nil || !specifiers.ContainsText(version, pep.PreAllow) {
-		return Wheel{}
+// At is w with what it says for a version; "" is one of which nothing is known.
+func (w Wheel) At(version string) Wheel {
+	for _, when := range w.When {
+		specifiers, err := pep.ParseSpecifiers(when.Versions)
+		if err != nil || version == "" || !specifiers.ContainsText(version, pep.PreAllow) {
+			continue
+		}
+		w.Build = slices.Concat(w.Build, when.Build)
+		w.Constraints = slices.Concat(w.Constraints, when.Constraints)
+		w.Requires = slices.Concat(w.Requires, when.Requires)
+		env := maps.Clone(w.Env)
+		if env == nil {
+			env = map[string]string{}
+		}
+		maps.Copy(env, when.Env)
+		w.Env = env
 	}
+	w.When = nil
 	return w
 }
 
@@ -105,7 +129,7 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 		p.each("distros."+codename+".build", w.Distros[codename].Build, packagePattern, "a package name")
 		p.each("distros."+codename+".runtime", w.Distros[codename].Runtime, packagePattern, "a package name")
 	}
-	p.environment(w.Env)
+	p.environment("env", w.Env)
 	for _, setting := range slices.Sorted(maps.Keys(w.ConfigSettings)) {
 		if !settingPattern.MatchString(setting) {
 			p.add("config-settings."+strconv.Quote(setting), `want a key such as "--build-option"`)
@@ -115,8 +139,8 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 	p.requirements("requires", w.Requires)
 	p.each("imports", w.Imports, modulePattern, "the name of a module")
 	p.modules("import-skip", w.ImportSkip)
-	if _, err := pep.ParseSpecifiers(w.Versions); err != nil {
-		p.add("versions", "%w", err)
+	for i, when := range w.When {
+		p.when(element("when", i), when)
 	}
 	if w.Memory < 0 || w.Memory > 1<<20 {
 		p.add("memory", "%d: want MiB, at most %d", w.Memory, 1<<20)
@@ -127,9 +151,21 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 	return p.errs
 }
 
-func (p *problems) environment(env map[string]string) {
+func (p *problems) when(key string, w WheelWhen) {
+	if _, err := pep.ParseSpecifiers(w.Versions); err != nil {
+		p.add(key+".versions", "%w", err)
+	} else {
+		p.required(key+".versions", w.Versions)
+	}
+	p.each(key+".build", w.Build, packagePattern, "a package name")
+	p.environment(key+".env", w.Env)
+	p.requirements(key+".constraints", w.Constraints)
+	p.requirements(key+".requires", w.Requires)
+}
+
+func (p *problems) environment(key string, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		key := "env." + strconv.Quote(name)
+		key := key + "." + strconv.Quote(name)
 		switch {
 		case !variablePattern.MatchString(name):
 			p.add(key, "want the name of a variable")
