@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -142,18 +141,16 @@ func moduleName(at, site string) string {
 	if !ok {
 		return ""
 	}
-	dir, base := path.Split(rest)
-	stem, _, _ := strings.Cut(base, ".")
-	name := strings.ReplaceAll(dir, "/", ".") + stem
-	if stem == "__init__" {
-		name = strings.TrimSuffix(strings.ReplaceAll(dir, "/", "."), ".")
+	parts := strings.Split(rest, "/")
+	last := len(parts) - 1
+	parts[last], _, _ = strings.Cut(parts[last], ".")
+	if parts[last] == "__init__" {
+		parts = parts[:last]
 	}
-	for part := range strings.SplitSeq(name, ".") {
-		if !identifier(part) {
-			return ""
-		}
+	if slices.ContainsFunc(parts, func(s string) bool { return !identifier(s) }) {
+		return ""
 	}
-	return name
+	return strings.Join(parts, ".")
 }
 
 // identifier is whether a name can stand in an import statement; what is not

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"time"
 
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/project"
@@ -30,7 +31,8 @@ type Gate struct {
 	// reason: "torch" → "libcuda.so.1" → "comes with the driver".
 	Absent map[string]map[string]string
 
-	Jobs int // processes at once; 0 is 1
+	Jobs  int           // processes at once; 0 is 1
+	Limit time.Duration // for the imports of one wheel; 0 is 5 minutes
 }
 
 // House is a finished directory of wheels.

@@ -118,9 +118,13 @@ func timed(name string, run func() (string, error)) (artifacts.Check, error) {
 
 // config is what house.py reads.
 func (g *Gate) config(h House, parts []*part) ([]byte, error) {
+	limit := g.Limit
+	if limit == 0 {
+		limit = 5 * time.Minute
+	}
 	return json.Marshal(map[string]any{
 		"python": g.Prefix + "/bin/python" + g.Series, "venv": venvDir, "house": houseDir, "tmp": tmpDir,
-		"jobs": max(1, g.Jobs), "wheels": parts, "skip": h.ImportSkip, "absent": g.Absent, "strays": strays,
+		"jobs": max(1, g.Jobs), "limit": limit.Seconds(), "wheels": parts, "skip": h.ImportSkip, "absent": g.Absent, "strays": strays,
 	})
 }
 

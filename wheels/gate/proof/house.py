@@ -9,6 +9,7 @@ use, as an ordinary user, uses what is installed. CONFIG is a JSON object:
   house    the directory of the wheels, with requirements.txt
   tmp      a directory of the user, for home directories and bytecode
   jobs     processes at once
+  limit    seconds that the imports of a wheel may take
   wheels   what the Go side knows of each wheel, see facts.go
   skip     {wheel: {module: reason}}: modules that cannot be imported here, with all below them
   absent   {wheel: {library: reason}}: shared libraries that need not be there
@@ -36,7 +37,6 @@ import time
 import traceback
 
 PIP = 1800  # seconds that pip may take
-IMPORT = 300  # seconds that the imports of a wheel may take
 LDD = 300  # seconds that ldd may take for some files
 COMPILERS = "gcc g++ cc c++ c99 clang cpp ld gold as make cmake rustc cargo go".split()
 
@@ -315,7 +315,7 @@ class Use:
                 todo.append(item)
             else:
                 done.append((item, "noted", "left out: " + why))
-        deadline = time.time() + IMPORT
+        deadline = time.time() + self.config["limit"]
         while todo:
             ended, how = self.child(wheel, todo, deadline)
             for item, result in zip(todo, ended):
@@ -363,7 +363,7 @@ class Use:
         shutil.rmtree(home, ignore_errors=True)
         print("$ import of %s: %s" % (wheel["label"], clip(said, 4000)))
         if timed:
-            return results, "no end within %d s" % IMPORT
+            return results, "no end within %d s" % self.config["limit"]
         if p.returncode < 0:
             how = "killed by signal %d (%s)" % (-p.returncode, signal.Signals(-p.returncode).name)
         else:

@@ -1,0 +1,79 @@
+package gate
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pybake/pybake/internal/distro"
+)
+
+func TestChoose(t *testing.T) {
+	main := func(names ...string) (owners []distro.Owner) {
+		for _, n := range names {
+			owners = append(owners, distro.Owner{Package: n, Component: "main"})
+		}
+		return owners
+	}
+	for _, test := range []struct {
+		library string
+		owners  []distro.Owner
+		want    string
+		problem string
+	}{
+		{"libpq.so.5", main("libpq5"), "libpq5", ""},
+		{"libz.so.1", main("zlib1g"), "zlib1g", ""},
+		{"libjpeg.so.62", main("libjpeg62", "libjpeg62-turbo"), "libjpeg62", ""},
+		{"libglib-2.0.so.0", main("libglib2.0-0t64", "other"), "libglib2.0-0t64", ""},
+		{"libGL.so.1", append(main("libgl1"), distro.Owner{Package: "libgl1-nvidia", Component: "non-free"}), "libgl1", ""},
+		{"libnvcuvid.so.1", []distro.Owner{{Package: "libnvcuvid1", Component: "non-free"}}, "libnvcuvid1", ""},
+		{"libfoo.so.1", main("libbar", "libqux"), "", "several packages have it: libbar, libqux"},
+		{"libfoo.so.1", main("libfoo1", "libfoo1t64"), "", "several packages have it: libfoo1, libfoo1t64"},
+		{"libfoo.so.1", nil, "", "no package has it"},
+		{"libpython3.13.so.1.0", nil, "", "it is linked to a libpython, which the interpreter does not load: extension modules are not linked to it"},
+	} {
+		got, problem := choose(test.library, test.owners)
+		if got != test.want || problem != test.problem {
+			t.Errorf("%s in %v: %q, %q; want %q, %q", test.library, test.owners, got, problem, test.want, test.problem)
+		}
+	}
+}
+
+func TestNamedAfter(t *testing.T) {
+	for _, test := range []struct {
+		name, library string
+		want          bool
+	}{
+		{"libpq5", "libpq.so.5", true},
+		{"libstdc++6", "libstdc++.so.6", true},
+		{"libglib2.0-0", "libglib-2.0.so.0", true},
+		{"libssl3t64", "libssl.so.3", true},
+		{"libicu76", "libicuuc.so.76", false},
+		{"libx11-6", "libX11.so.6", true},
+		{"libdb5.3t64", "libdb-5.3.so", true},
+		{"libpq-dev", "libpq.so.5", false},
+		{"libpq6", "libpq.so.5", false},
+	} {
+		if got := namedAfter(test.name, test.library); got != test.want {
+			t.Errorf("%s of %s: %v", test.name, test.library, got)
+		}
+	}
+}
+
+func TestNeedsOf(t *testing.T) {
+	n := Needs{By: []Need{
+		{Package: "libpq5", Library: "libpq.so.5", Wheel: "my-db"}, {Package: "libpq5", Wheel: "my-db"}, {Package: "libldap2", Wheel: "my-db"},
+		{Package: "libgl1", Wheel: "cv"},
+	}}
+	if diff := cmp.Diff([]string{"libldap2", "libpq5"}, n.Of("My_DB")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnresolvedError(t *testing.T) {
+	e := &UnresolvedError{Target: distro.Target{Arch: "amd64"}, Problems: []string{"liba.so.1, wanted by x 1 (x.so): no package has it", "libb.so"}}
+	want := "runtime packages of -amd64: name them in the recipe of the wheel:\n  liba.so.1, wanted by x 1 (x.so): no package has it\n  libb.so"
+	if e.Error() != want {
+		t.Errorf("%q", e)
+	}
+}
