@@ -31,8 +31,8 @@
 // Groups and extras default to what the tool that wrote the lock installs when
 // it is asked for nothing: uv the project and the default-groups of
 // [tool.uv] in pyproject.toml, else dev; poetry all groups that pyproject.toml
-// does not call optional; pdm default and the development groups; pylock.toml
-// its default-groups; pipenv default.
+// does not call optional; pdm all groups that were locked, optional ones too;
+// pylock.toml its default-groups; pipenv default.
 //
 // The project itself and the members of its workspace are left out, their
 // dependencies are not. A local directory or archive is taken only from within

@@ -224,38 +224,35 @@ func (p *pdmReader) file(n *node, pkg *Package) {
 	pkg.Files = append(pkg.Files, f)
 }
 
-// project reads of pyproject.toml what the lock does not hold.
+// project reads of pyproject.toml what the lock does not hold. Asked for nothing,
+// pdm installs all groups that were locked, optional ones too, and of a lock that
+// does not tell them default and the development groups.
 func (p *pdmReader) project() {
 	l := p.lock
 	l.DefaultGroups = []string{"default"}
+	if len(l.Groups) > 0 {
+		l.DefaultGroups = slices.Clone(l.Groups)
+	}
 	if p.flat {
 		d, root := p.beside("pyproject.toml")
 		if root == nil {
-			l.Extras = slices.Clone(l.Groups)
-			if len(l.Groups) > 1 {
-				l.Notes = append(l.Notes, "no pyproject.toml beside the lock: of its groups only default is taken unasked")
-			}
+			l.Extras = slices.DeleteFunc(slices.Clone(l.Groups), func(g string) bool { return g == "default" })
 			return
 		}
 		l.unlocked = append(l.unlocked, d.projectName(root))
-		locked := map[string]bool{}
-		for _, g := range l.Groups {
-			locked[g] = true
-		}
 		for _, dep := range d.pdmRoots(root) {
-			if dep.Extra != "" {
+			if dep.Extra != "" && slices.Contains(l.Groups, dep.Extra) {
 				l.Extras = append(l.Extras, dep.Extra)
-			} else if locked[dep.Group] {
-				l.DefaultGroups = append(l.DefaultGroups, dep.Group)
 			}
 		}
 		return
 	}
 	if d, root := p.needProject(p.d, "pdm 2.11 (strategy inherit_metadata)"); root != nil {
 		l.graph = true
+		told := len(l.Groups) > 0
 		l.addProject(d, d.projectName(root), d.pdmRoots(root))
 		for _, dep := range l.Packages[len(l.Packages)-1].Dependencies {
-			if dep.Group != "" {
+			if dep.Group != "" && !told {
 				l.DefaultGroups = append(l.DefaultGroups, dep.Group)
 			}
 		}

@@ -154,7 +154,7 @@ func (r *reader) pylockFiles(d *document, n *node, pkg *Package) {
 	}
 	wheels := d.list(n, "wheels", tableKind)
 	for _, w := range wheels {
-		if r.invented(w, wheels) {
+		if r.invented(n, w, wheels) {
 			pkg.Hashes = append(pkg.Hashes, d.pylockHashes(w)...)
 		} else {
 			pkg.Files = append(pkg.Files, d.pylockFile(w, pkg, false))
@@ -214,15 +214,16 @@ func (d *document) pylockHashes(n *node) []string {
 }
 
 // invented is whether the name of a wheel is made up, so that only the hash
-// counts: pipenv before 2026 gives all files of a package, the sdist too, the
-// name of one wheel and no address.
-func (r *reader) invented(w *node, wheels []*node) bool {
-	name := w.get("name")
-	if name == nil || w.get("url") != nil || w.get("path") != nil {
+// counts. pipenv before 2026.2 gives all files of a package, the sdist too, the
+// name of one wheel, and no address or one that it puts together of index and name.
+func (r *reader) invented(n, w *node, wheels []*node) bool {
+	name, address := w.get("name"), w.get("url")
+	if name == nil || w.get("path") != nil {
 		return false
 	}
 	if r.createdBy == "pipenv" {
-		return true
+		index, of := n.get("index"), n.get("name")
+		return address == nil || index != nil && address.text == strings.TrimSuffix(index.text, "/")+"/"+of.text+"/"+name.text
 	}
 	same := 0
 	for _, other := range wheels[:min(len(wheels), 1000)] {
@@ -230,5 +231,5 @@ func (r *reader) invented(w *node, wheels []*node) bool {
 			same++
 		}
 	}
-	return same > 1
+	return address == nil && same > 1
 }

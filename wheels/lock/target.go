@@ -143,6 +143,11 @@ func (s *selector) names() error {
 		}
 	}
 	if s.extrasAreGroups {
+		for _, g := range s.groups {
+			if slices.Contains(s.Extras, g) {
+				s.extras = append(s.extras, g)
+			}
+		}
 		s.groups = append(s.groups, s.extras...)
 	}
 	return nil

@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 names=${*:-"uv uv-0.4 uv-conflict uv-workspace requirements-uv requirements-pip-compile requirements-poetry \
-requirements-pdm requirements-pipenv pylock-uv pylock-pdm pylock-pip pylock-pipenv poetry-0.12 poetry-1.0 \
+requirements-pdm requirements-pipenv pylock-uv pylock-pdm pylock-pip pylock-pipenv pylock-pipenv-2026.6 poetry-0.12 poetry-1.0 \
 poetry-1.1 poetry-1.8 poetry-2 pdm-1.15 pdm-2.3 pdm-2.4 pdm-2.7 pdm-2.10 pdm-2 pipenv pipenv-2025"}
 
 index=$(python3 -c 'from pip._internal.models.index import PyPI; print(PyPI.netloc)')
@@ -115,6 +115,12 @@ pdm() {
 	TOML
 }
 
+# pdm_lock locks for two ranges of Pythons, as pdm has no other forks by marker.
+pdm_lock() {
+	"$bin/pdm" lock -q -G :all --python '>=3.9,<3.11'
+	"$bin/pdm" lock -q -G :all --python '>=3.11' --append
+}
+
 pipfile() {
 	cat <<-'TOML'
 	[[source]]
@@ -196,9 +202,9 @@ make() {
 		rm poetry.lock
 		;;
 	requirements-pdm | pylock-pdm)
-		bin=$(tool 3.11 pdm==2.29.3 'hishel>=1,<2')
+		bin=$(tool 3.11 pdm==2.29.3 'unearth<0.19' 'hishel<1.3')
 		pdm >pyproject.toml
-		"$bin/pdm" lock -q
+		pdm_lock
 		if [ "$1" = pylock-pdm ]; then
 			"$bin/pdm" export -f pylock -o pylock.toml
 		else
@@ -213,11 +219,12 @@ make() {
 		pdm-2.4) bin=$(tool 3.8 pdm==2.4.9) ;;
 		pdm-2.7) bin=$(tool 3.10 pdm==2.7.4) ;;
 		pdm-2.10) bin=$(tool 3.10 pdm==2.10.4) ;;
-		pdm-2) bin=$(tool 3.11 pdm==2.29.3 'hishel>=1,<2') ;;
+		pdm-2) bin=$(tool 3.11 pdm==2.29.3 'unearth<0.19' 'hishel<1.3') ;;
 		esac
 		pdm >pyproject.toml
 		case $1 in
 		pdm-1.15 | pdm-2.3 | pdm-2.4) "$bin/pdm" lock ;;
+		pdm-2) pdm_lock ;;
 		*) "$bin/pdm" lock -G :all ;;
 		esac
 		;;
@@ -233,19 +240,19 @@ make() {
 		poetry $kind "$first" >pyproject.toml
 		"$bin/poetry" lock -n
 		;;
-	pipenv* | requirements-pipenv | pylock-pipenv)
+	pipenv* | requirements-pipenv | pylock-pipenv*)
 		version=2026.10.3
-		case $1 in pipenv-2025 | pylock-pipenv) version=2025.0.4 ;; esac
+		case $1 in pipenv-2025) version=2025.0.4 ;; pylock-pipenv-2026.6) version=2026.6.2 ;; esac
 		bin=$(tool 3.11 pipenv==$version)
 		pipfile | sed "s/INDEX/$index/" >Pipfile
-		[ "$1" != pylock-pipenv ] || printf '[pipenv]\nuse_pylock = true\n' >>Pipfile
+		case $1 in pylock-*) printf '[pipenv]\nuse_pylock = true\n' >>Pipfile ;; esac
 		PIPENV_IGNORE_VIRTUALENVS=1 WORKON_HOME=$scratch/venvs "$bin/pipenv" lock -q
 		PIPENV_IGNORE_VIRTUALENVS=1 WORKON_HOME=$scratch/venvs "$bin/pipenv" lock -q --categories docs
 		if [ "$1" = requirements-pipenv ]; then
 			PIPENV_IGNORE_VIRTUALENVS=1 WORKON_HOME=$scratch/venvs "$bin/pipenv" requirements --hash >requirements.txt
 			rm Pipfile.lock
 		fi
-		[ "$1" != pylock-pipenv ] || rm Pipfile.lock
+		case $1 in pylock-*) rm Pipfile.lock ;; esac
 		;;
 	pylock-pip)
 		"$(tool 3.11 pip==26.3)/pip" lock -q -o pylock.toml 'click>=8' 'requests[socks]==2.32.3' 'attrs==23.2.0'
