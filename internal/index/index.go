@@ -32,6 +32,12 @@
 // host that has its files, unless netrc has that host and it is reached by
 // https. They are in no label, address, error or cached answer.
 //
+// # Configuration
+//
+// [ReadPip] and [ReadUV] read what pip and uv are told about indexes, [ParseNetrc]
+// netrc; [Where] tells where these files are. They take texts and a function
+// for the environment, and touch neither.
+//
 // # Cache
 //
 // Below [Client.Cache], which may be the cache of a fetch.Fetcher:

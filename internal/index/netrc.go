@@ -24,8 +24,8 @@ type netrcEntry struct {
 // ParseNetrc reads a netrc file. An error names the file and a line, and
 // nothing else of the file.
 func ParseNetrc(file string, data []byte) (*Netrc, error) {
-	if !utf8.Valid(data) || strings.ContainsRune(string(data), 0) {
-		return nil, fmt.Errorf("%s: not a text in UTF-8", file)
+	if len(data) > maxINI || !utf8.Valid(data) || strings.ContainsRune(string(data), 0) {
+		return nil, fmt.Errorf("%s: not a text in UTF-8 of at most %d bytes", file, maxINI)
 	}
 	s := &netrcScanner{text: strings.TrimPrefix(string(data), "\ufeff"), line: 1}
 	n := &Netrc{}
@@ -140,14 +140,12 @@ func (s *netrcScanner) skipLine() {
 	s.text = s.text[end:]
 }
 
+// skipMacro goes on to the next empty line.
 func (s *netrcScanner) skipMacro() {
-	end := strings.Index(s.text, "\n\n")
-	if crlf := strings.Index(s.text, "\n\r\n"); crlf >= 0 && (end < 0 || crlf < end) {
-		end = crlf
+	for s.skipLine(); s.text != ""; s.skipLine() {
+		s.line++
+		if s.text = s.text[1:]; strings.HasPrefix(s.text, "\n") || strings.HasPrefix(s.text, "\r\n") {
+			return
+		}
 	}
-	if end < 0 {
-		end = len(s.text)
-	}
-	s.line += strings.Count(s.text[:end], "\n")
-	s.text = s.text[end:]
 }
