@@ -102,6 +102,9 @@ func writeSelection(b *strings.Builder, s *Selection) {
 			data, _ := json.Marshal(p.Source)
 			fmt.Fprintf(b, " %s", data)
 		}
+		if len(p.Dependencies) > 0 {
+			fmt.Fprintf(b, " needs %s", strings.Join(p.Dependencies, " "))
+		}
 		b.WriteByte('\n')
 		for i, c := range p.Candidates {
 			if i == 2 {

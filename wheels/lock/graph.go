@@ -60,7 +60,7 @@ func (s *selector) walk() []int {
 // round walks once from the roots.
 func (w *walker) round() {
 	w.active, w.roots, w.picked = map[int]map[string]bool{}, map[int]bool{}, map[string]int{}
-	w.queue, w.restart, w.told = nil, false, map[Pos]bool{}
+	w.queue, w.restart, w.told, w.needs = nil, false, map[Pos]bool{}, map[string][]string{}
 	for _, dep := range w.Roots {
 		if dep.Group != "" && !slices.Contains(w.groups, dep.Group) || dep.Extra != "" && !w.asked(dep.Extra) {
 			continue
@@ -105,6 +105,9 @@ func (w *walker) follow(from *Package, dep Dependency, extra func(string) bool) 
 		w.told[dep.Pos] = true
 		w.missing(from, dep)
 		return 0, false
+	}
+	if from != nil {
+		w.needs[from.Name] = append(w.needs[from.Name], dep.Name)
 	}
 	extras := w.active[i]
 	again := extras == nil

@@ -22,14 +22,30 @@ type Lock struct {
 	Roots          []Dependency   // of a graph; nil in a flat lock
 	Packages       []Package      // in the order of the lock
 	Conflicts      [][]ConflictOf // extras and groups that exclude each other
+	ExcludeNewer   time.Time      // uv was told to take nothing that is newer; zero for no bound
 	Notes          []string       // what a reader should know: "no pyproject.toml: ..."
 
 	python          constraint
+	pythonPos       Pos
 	graph           bool
 	exact           bool     // uv: an edge says all that is needed to find its package
 	extraEntries    bool     // pdm: a package has an entry of its own for each set of extras
 	extrasAreGroups bool     // pdm: an extra of the project is a group too
 	unlocked        []string // names that may be missing: the project, and pip in old locks
+}
+
+// Newest is when the newest file that the lock names was uploaded: what it needs
+// to be built need not be newer. It is zero if the lock tells no times.
+func (l *Lock) Newest() time.Time {
+	var newest time.Time
+	for _, p := range l.Packages {
+		for _, f := range p.Files {
+			if f.Time.After(newest) {
+				newest = f.Time
+			}
+		}
+	}
+	return newest
 }
 
 // Pos is a place in a file.

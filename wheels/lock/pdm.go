@@ -32,7 +32,7 @@ func (r *reader) pdm(d *document, root *node) {
 		l.Groups = append(l.Groups, pep.NormalizeName(g.text))
 	}
 	if v := d.want(metadata, "requires_python", stringKind); v != nil {
-		l.RequiresPython, l.python = v.text, d.constraint(v, v.text)
+		l.RequiresPython, l.python, l.pythonPos = v.text, d.constraint(v, v.text), d.pos(v)
 	}
 	for _, n := range d.list(metadata, "targets", tableKind) {
 		r.pdmTarget(d, n)
@@ -257,7 +257,7 @@ func (p *pdmReader) project() {
 			}
 		}
 		if l.python == nil {
-			l.RequiresPython, l.python = d.python(d.want(root, "project", tableKind), "requires-python")
+			l.requirePython(d, d.want(root, "project", tableKind))
 		}
 	}
 }

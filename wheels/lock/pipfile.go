@@ -25,9 +25,9 @@ func (r *reader) pipfile(d *document, root *node) {
 	sources := r.pipfileSources(d, meta)
 	requires := d.want(meta, "requires", tableKind)
 	if v := d.want(requires, "python_full_version", stringKind); v != nil {
-		l.RequiresPython, l.python = d.pipfilePython(v, "=="+v.text)
+		l.pipfilePython(d, v, "=="+v.text)
 	} else if v := d.want(requires, "python_version", stringKind); v != nil && v.text != "*" {
-		l.RequiresPython, l.python = d.pipfilePython(v, "=="+v.text+".*")
+		l.pipfilePython(d, v, "=="+v.text+".*")
 	}
 	for _, section := range root.items {
 		if section == meta || d.is(section, tableKind) == nil {
@@ -44,12 +44,12 @@ func (r *reader) pipfile(d *document, root *node) {
 
 // pipfilePython is the Python that the lock was made for. It holds nothing that
 // only another one would need, so it is for no other.
-func (d *document) pipfilePython(n *node, text string) (string, constraint) {
+func (l *Lock) pipfilePython(d *document, n *node, text string) {
 	specs, err := pep.ParseSpecifiers(text)
 	if err != nil {
 		d.errorf(n, "%.40q is not a version of Python", n.text)
 	}
-	return text, constraint{specs}
+	l.RequiresPython, l.python, l.pythonPos = text, constraint{specs}, d.pos(n)
 }
 
 func (r *reader) pipfileSources(d *document, meta *node) map[string]string {

@@ -26,7 +26,7 @@ func (r *reader) poetry(d *document, root *node) {
 		flat = major == "2" && minor != "0"
 	}
 	if v := d.want(metadata, "python-versions", stringKind); v != nil {
-		l.RequiresPython, l.python = v.text, d.constraint(v, v.text)
+		l.RequiresPython, l.python, l.pythonPos = v.text, d.constraint(v, v.text), d.pos(v)
 	}
 	for _, extra := range d.table(root, "extras") {
 		l.Extras = append(l.Extras, d.name(extra, extra.name))

@@ -25,7 +25,7 @@ func (r *reader) pylock(d *document, root *node) {
 	if by := d.need(root, "created-by", stringKind); by != nil {
 		r.createdBy = by.text
 	}
-	l.RequiresPython, l.python = d.python(root, "requires-python")
+	l.requirePython(d, root)
 	for _, e := range d.list(root, "environments", stringKind) {
 		l.Environments = append(l.Environments, Condition{Marker: d.marker(e, e.text), Pos: d.pos(e)})
 	}
@@ -39,6 +39,14 @@ func (r *reader) pylock(d *document, root *node) {
 	}
 	for _, n := range d.list(root, "packages", tableKind) {
 		r.pylockPackage(d, n)
+	}
+}
+
+// requirePython reads the requires-python of the lock, or of the project.
+func (l *Lock) requirePython(d *document, n *node) {
+	l.RequiresPython, l.python = d.python(n, "requires-python")
+	if n = n.get("requires-python"); n != nil {
+		l.pythonPos = d.pos(n)
 	}
 }
 

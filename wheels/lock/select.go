@@ -11,7 +11,7 @@ import (
 // it is about the lock: two versions of one name, a dependency that is missing,
 // a target that the lock or a package excludes, no file that fits.
 func (l *Lock) Select(target Target) (*Selection, error) {
-	s := &selector{Lock: l, target: target, noted: map[string]bool{}}
+	s := &selector{Lock: l, target: target, noted: map[string]bool{}, needs: map[string][]string{}}
 	s.result.Notes = slices.Clone(l.Notes)
 	if err := s.prepare(); err != nil {
 		return nil, err
@@ -45,10 +45,13 @@ func (s *selector) filter() []int {
 	}
 	for _, i := range chosen {
 		for _, dep := range s.Packages[i].Dependencies {
-			if names[dep.Name] || dep.Extra != "" || !s.holds(dep.Marker, nil, dep.Pos) {
-				continue
+			switch p := &s.Packages[i]; {
+			case dep.Extra != "" || !s.holds(dep.Marker, nil, dep.Pos):
+			case names[dep.Name]:
+				s.needs[p.Name] = append(s.needs[p.Name], dep.Name)
+			default:
+				s.missing(p, dep)
 			}
-			s.missing(&s.Packages[i], dep)
 		}
 	}
 	return chosen
@@ -111,6 +114,7 @@ func (s *selector) collect(chosen []int) {
 				p.Name, first.describe(), first.Pos, p.describe(), p.Pos)
 		}
 	}
+	known := slices.ContainsFunc(s.Packages, func(p Package) bool { return len(p.Dependencies) > 0 })
 	slices.SortStableFunc(order, func(a, b *Package) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range order {
 		if !p.python.holds(s.python) {
@@ -123,7 +127,22 @@ func (s *selector) collect(chosen []int) {
 			Name: p.Name, Version: p.Version, Extras: slices.Compact(list), Source: p.Source, Options: p.Options,
 			Candidates: s.candidates(p), Pos: p.Pos,
 		})
+		if known {
+			s.result.Packages[len(s.result.Packages)-1].Dependencies = s.needed(p.Name, byName)
+		}
 	}
+}
+
+// needed is what a package needs of the others that are selected.
+func (s *selector) needed(name string, selected map[string]*Package) []string {
+	list := []string{}
+	for _, dep := range s.needs[name] {
+		if dep != name && selected[dep] != nil {
+			list = append(list, dep)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // describe is a version, or what else tells packages of one name apart.

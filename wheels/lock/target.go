@@ -43,6 +43,10 @@ type Selected struct {
 	Options    []string
 	Candidates []Candidate // the best first, at least one
 	Pos        Pos
+
+	// Dependencies are the names of what it needs of the selection, sorted; nil
+	// where the lock tells no dependencies.
+	Dependencies []string
 }
 
 // Candidate is a file that a package may come from.
@@ -68,6 +72,7 @@ type selector struct {
 	extras []string // asked for, normalised; not nil
 	groups []string // likewise, with the default ones
 	noted  map[string]bool
+	needs  map[string][]string // names by the name that needs them
 	errs   strict.Errors
 	result Selection
 }
@@ -98,9 +103,8 @@ func (s *selector) prepare() error {
 	if err := s.names(); err != nil {
 		return fmt.Errorf("select from %s: %w", s.File, err)
 	}
-	file := Pos{File: s.File}
 	if !s.Lock.python.holds(s.python) {
-		s.errorf(file, "requires Python %s, which excludes %s", s.RequiresPython, t.Python)
+		s.errorf(s.pythonPos, "requires Python %s, which excludes %s", s.RequiresPython, t.Python)
 	}
 	if len(s.Environments) > 0 && !slices.ContainsFunc(s.Environments, func(c Condition) bool { return s.holds(c.Marker, nil, c.Pos) }) {
 		var markers []string

@@ -25,10 +25,11 @@ func (r *reader) uv(d *document, root *node) {
 	if revision := d.want(root, "revision", intKind); revision != nil {
 		l.Format += "." + revision.text
 	}
-	l.RequiresPython, l.python = d.python(root, "requires-python")
+	l.requirePython(d, root)
 	for _, e := range d.list(root, "supported-markers", stringKind) {
 		l.Environments = append(l.Environments, Condition{Marker: d.marker(e, e.text), Pos: d.pos(e)})
 	}
+	d.uvOptions(root, l)
 	u := &uvReader{reader: r, d: d, members: map[string]bool{}}
 	manifest := d.want(root, "manifest", tableKind)
 	for _, m := range d.list(manifest, "members", stringKind) {
@@ -40,6 +41,19 @@ func (r *reader) uv(d *document, root *node) {
 	u.conflicts(root)
 	u.roots(manifest)
 	u.defaults()
+}
+
+// uvOptions reads the bound of the age of what was resolved. One that is a span
+// is told in days, and the date beside it means nothing.
+func (d *document) uvOptions(root *node, l *Lock) {
+	options := d.want(root, "options", tableKind)
+	newer := d.want(options, "exclude-newer", stringKind)
+	if newer == nil || options.get("exclude-newer-span") != nil {
+		return
+	}
+	if l.ExcludeNewer = when(newer); l.ExcludeNewer.IsZero() {
+		d.errorf(newer, "%.40q is not a time: want 2026-01-02T03:04:05Z", newer.text)
+	}
 }
 
 type uvReader struct {

@@ -136,6 +136,8 @@ func (d *document) address(p place, text string) (*url.URL, bool) {
 		transport = u.Scheme
 	}
 	switch {
+	case u.Scheme == "":
+		d.errorf(p, "no https: in the address")
 	case transport == "file":
 		d.errorf(p, "file: address: give a path within the project instead")
 	case transport == "ssh":
