@@ -116,6 +116,9 @@ func (a *archive) locals(end int64) error {
 		if i == 0 && m.at > 0 {
 			a.refuse(m, "%d bytes before the first member", m.at)
 		}
+		if m.unknown {
+			continue
+		}
 		if err := a.local(m, next); err != nil {
 			a.refuse(m, "%v", err)
 		}

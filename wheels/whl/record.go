@@ -114,11 +114,12 @@ func (l *layout) contents() error {
 	if l.info != "" {
 		rows = l.record()
 	}
+	found := map[string]bool{}
 	c := &content{layout: l, sha256: sha256.New()}
 	defer c.spool.reset()
 	for _, m := range l.a.members {
 		want, listed := rows[m.name]
-		delete(rows, m.name)
+		found[m.name] = true
 		if m.dir {
 			if listed {
 				l.p.add("%s: is in RECORD, but a directory", quote(m.name))
@@ -138,7 +139,7 @@ func (l *layout) contents() error {
 		if m.refused {
 			continue
 		}
-		if exempt {
+		if exempt || !listed {
 			want = row{size: -1}
 		}
 		if err := c.read(m, want); err != nil {
@@ -146,6 +147,9 @@ func (l *layout) contents() error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		if found[name] {
+			continue
+		}
 		l.p.add("%s: in RECORD, but not in the archive", quote(name))
 	}
 	slices.SortFunc(l.w.Files, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
