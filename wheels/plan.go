@@ -108,7 +108,8 @@ func NewPlan(req Request) (*Plan, error) {
 	}
 	t := req.Select
 	t.Python, t.Arch, t.Glibc = req.Python, machine(req.Arch), glibc
-	req.Select, p.req = t, req
+	req.Select = t
+	p.req = req
 	if p.env, err = pep.EnvFor(t.Python, t.Arch); err != nil {
 		return nil, err
 	}

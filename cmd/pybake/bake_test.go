@@ -78,7 +78,12 @@ func (b *bakery) bake(env []string, args ...string) madePython {
 // start starts pybake python and returns when its standard error has said word.
 func (b *bakery) start(word string, args ...string) (cmd *exec.Cmd, rest *bytes.Buffer, read chan struct{}) {
 	b.t.Helper()
-	cmd = exec.Command(b.bin, append([]string{"python"}, args...)...)
+	return b.startVerb("python", word, args...)
+}
+
+func (b *bakery) startVerb(verb, word string, args ...string) (cmd *exec.Cmd, rest *bytes.Buffer, read chan struct{}) {
+	b.t.Helper()
+	cmd = exec.Command(b.bin, append([]string{verb}, args...)...)
 	cmd.Dir, cmd.Env = b.dir, b.base
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
@@ -168,6 +173,7 @@ func TestBake(t *testing.T) {
 	t.Run("nowhere", func(t *testing.T) { nowhere(t, b.on(t)) })
 	t.Run("killed", func(t *testing.T) { killed(t, b.on(t)) })
 	t.Run("planted faults", func(t *testing.T) { plantedFaults(t, made) })
+	t.Run("wheels", func(t *testing.T) { wheelTests(t, b.on(t)) })
 	t.Run("optimised", func(t *testing.T) {
 		checkMade(t, b.on(t).bake(nil, "3.13.5", "--distro", "trixie"), "built", "3.13.5-1+deb13")
 	})

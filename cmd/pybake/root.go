@@ -54,7 +54,7 @@ SSL_CERT_FILE, the certificates that containers with a network get.`,
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{"bake", "Bake:", []*cobra.Command{a.pythonCommand()}},
+		{"bake", "Bake:", []*cobra.Command{a.pythonCommand(), a.wheelsCommand()}},
 		{"look", "Look:", []*cobra.Command{a.listCommand(), a.showCommand(), a.distrosCommand()}},
 		{"setup", "Set up and clean up:", []*cobra.Command{
 			a.doctorCommand(), a.setupCommand(), a.cleanCommand(), a.completionCommand(), a.versionCommand(),

@@ -1,0 +1,457 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/pep"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/python"
+	"github.com/pybake/pybake/recipes"
+	"github.com/pybake/pybake/wheels"
+	"github.com/pybake/pybake/wheels/lock"
+)
+
+// wheelsFlags are the flags of pybake wheels.
+type wheelsFlags struct {
+	python, distro string
+
+	extras, groups, noGroups []string
+	noDefaultGroups          bool
+	noBinary, onlyBinary     []string
+
+	index        string
+	extraIndexes []string
+	allow        []string
+	constraints  []string
+	excludeNewer string
+
+	frozen, repin bool
+	repinBuild    []string
+	verify        bool
+	dryRun        bool
+	jobs          int
+}
+
+func (a *app) wheelsCommand() *cobra.Command {
+	var f wheelsFlags
+	cmd := &cobra.Command{
+		Use:   "wheels [LOCK...]",
+		Short: "Make a wheelhouse from a lock file",
+		Long: `Wheels turns a lock file into a wheelhouse for one baked Python on one distro,
+and prints its path: a directory with a wheel for every package of the lock,
+requirements.txt and pylock.toml with their hashes, and apt.txt, the packages of
+the distro that they need.
+
+A wheel of the lock that fits is taken once its hash and its contents were
+checked. Where none fits, the sdist is built: in a throwaway container with no
+network, with build requirements that were resolved once and are pinned with
+hashes in pybake.lock. A package that fails stops no other; all failures are
+told together, and the next run builds only what is missing. In the end the
+whole house is installed, imported and checked in a clean container with neither
+compiler nor network.
+
+LOCK is a requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock,
+pdm.lock or Pipfile.lock; without one it is what pybake.toml says. What it needs
+is decided for the target, never for this machine. Without --python it is that
+of pybake.toml, of .python-version, else the newest in the store that the lock
+admits; one that is named and not in the store is baked first.
+
+Indexes are those of pybake.toml or of --index-url; else those that the lock
+names; else what the machine configures for pip and uv; else the one that the pip
+inside CPython has built in. Credentials come from the addresses, from netrc and
+from keyring.
+
+With --json: {"key", "name", "origin": "built"|"found", "dir", "wheels":
+[{"name", "version", "origin": "wheel"|"sdist", "file", "sha256", "size",
+"seconds", "source"}], "apt": ["NAME=VERSION"], "checks": [{"name", "ok",
+"seconds", "detail"}], "steps": [{"name", "seconds"}]}. With --dry-run --json:
+{"name", "packages": [{"name", "version", "origin", "file", "hashes", "why"}],
+"left": [{"name", "why"}]}.`,
+		Example: `  pybake wheels requirements.lock
+  pybake wheels uv.lock --python 3.13.5 --distro trixie --extra postgres --no-group dev
+  pybake wheels requirements.lock --dry-run
+  pip install --no-index --find-links HOUSE --require-hashes -r HOUSE/requirements.txt`,
+		Args: wantArgs(0, 100, "LOCK"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.wheels(cmd.Context(), args, f) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.python, "python", "", "the `version` of the baked Python, 3.13.5, or its series")
+	flags.StringVar(&f.distro, "distro", "", "the `codename` of the distro (default: pybake.toml's, else this machine's)")
+	flags.StringArrayVar(&f.extras, "extra", nil, "an `extra` of the project; may be repeated")
+	flags.StringArrayVar(&f.groups, "group", nil, "a dependency `group` beside the default ones; may be repeated")
+	flags.StringArrayVar(&f.noGroups, "no-group", nil, "a dependency `group` to leave out; may be repeated")
+	flags.BoolVar(&f.noDefaultGroups, "no-default-groups", false, "leave out the groups that the tool of the lock installs unasked")
+	flags.StringSliceVar(&f.noBinary, "no-binary", nil, "a `package` to build from source, or :all:")
+	flags.StringSliceVar(&f.onlyBinary, "only-binary", nil, "a `package` to take as a wheel only, or :all:")
+	flags.StringVar(&f.index, "index-url", "", "the `address` of the index, instead of all others")
+	flags.StringArrayVar(&f.extraIndexes, "extra-index-url", nil, "the `address` of an index to ask after the others; may be repeated")
+	flags.StringArrayVar(&f.allow, "allow", nil, "an `option` that the lock may hold, --index-url or the like; may be repeated")
+	flags.StringArrayVar(&f.constraints, "build-constraint", nil, "a `file` of constraints on build requirements; may be repeated")
+	flags.StringVar(&f.excludeNewer, "exclude-newer", "", "resolve build requirements as of that `date` (default: the newest upload that the lock tells)")
+	flags.BoolVar(&f.frozen, "frozen", false, "fail if something is not pinned yet")
+	flags.BoolVar(&f.repin, "repin", false, "resolve base image and toolchain anew, and pin what is found")
+	flags.StringArrayVar(&f.repinBuild, "repin-build", nil, "resolve what builds that `package` anew, or :all:; may be repeated")
+	flags.BoolVar(&f.verify, "verify-reproducible", false, "build every sdist twice and compare the wheels")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print which file each package comes from, and why; build nothing")
+	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the wheels")
+	cmd.RegisterFlagCompletionFunc("distro", a.completeDistros)
+	return cmd
+}
+
+func (a *app) wheels(ctx context.Context, names []string, f wheelsFlags) error {
+	p, err := a.project()
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		if len(p.Wheels.Locks) == 0 {
+			return usagef("pybake wheels requirements.lock", "which lock? Neither an argument nor pybake.toml says")
+		}
+		for _, name := range p.Wheels.Locks {
+			names = append(names, filepath.Join(p.Root, name))
+		}
+	}
+	if f.frozen && (f.repin || len(f.repinBuild) > 0) {
+		return usagef("", "--frozen and --repin exclude each other")
+	}
+	// All locks are read before anything is done for one of them.
+	reqs, plans, errs := make([]wheels.Request, len(names)), make([]*wheels.Plan, len(names)), make([]error, len(names))
+	for i, name := range names {
+		reqs[i], plans[i], errs[i] = a.wheelsPlan(p, name, f)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i, plan := range plans {
+		if err := a.wheelhouse(ctx, p, reqs[i], plan, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wheelsPlan reads a lock and selects from it what the target needs.
+func (a *app) wheelsPlan(p *project.Project, name string, f wheelsFlags) (req wheels.Request, _ *wheels.Plan, err error) {
+	set, err := a.recipes()
+	if err != nil {
+		return req, nil, err
+	}
+	file := a.path(name)
+	root, rel := filepath.Dir(file), filepath.Base(file)
+	if p.Root != "" {
+		if inside, err := filepath.Rel(a.path(p.Root), file); err == nil && filepath.IsLocal(inside) {
+			root, rel = a.path(p.Root), filepath.ToSlash(inside)
+		}
+	}
+	tree, err := os.OpenRoot(root)
+	if err != nil {
+		return req, nil, &advised{err, statusUsage, ""}
+	}
+	defer tree.Close()
+	l, err := lock.Read(tree.FS(), rel, lock.Options{Allow: slices.Concat(p.Wheels.Allow, f.allow)})
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return req, nil, &advised{err, statusUsage, ""}
+		}
+		return req, nil, err
+	}
+	req, err = a.wheelsRequest(p, set, l, f)
+	if err != nil {
+		return req, nil, err
+	}
+	req.Name, req.Root, req.Recipes = rel, root, set
+	plan, err := wheels.NewPlan(req)
+	if err != nil {
+		return req, nil, &advised{err, statusUsage, ""}
+	}
+	return req, plan, nil
+}
+
+// wheelsRequest completes what the user asked for from the project, the lock, the
+// store and this machine, and says what it took from where.
+func (a *app) wheelsRequest(p *project.Project, set *recipes.Set, l *lock.Lock, f wheelsFlags) (wheels.Request, error) {
+	req := wheels.Request{Lock: l, Arch: debianArch(runtime.GOARCH), Select: lock.Target{
+		Extras: slices.Concat(p.Wheels.Extras, f.extras), Groups: slices.Concat(p.Wheels.Groups, f.groups),
+		NoGroups: slices.Concat(p.Wheels.NoGroups, f.noGroups), NoDefaultGroups: f.noDefaultGroups,
+		NoBinary: slices.Concat(p.Wheels.NoBinary, f.noBinary), OnlyBinary: slices.Concat(p.Wheels.OnlyBinary, f.onlyBinary),
+	}}
+	codename, err := a.targetDistro(p, f.distro)
+	if err != nil {
+		return req, err
+	}
+	if req.Distro, err = set.Distro(codename); err != nil {
+		if f.distro == "" {
+			err = p.At("distro", err)
+		}
+		return req, err
+	}
+	if req.Python, err = a.targetPython(p, set, l, codename, f.python); err != nil {
+		return req, err
+	}
+	if req.ExcludeNewer, err = cmp.Or(project.Age(f.excludeNewer), p.Wheels.ExcludeNewer).Time(a.sys.now()); err != nil {
+		return req, usagef("", "--exclude-newer: %w", err)
+	}
+	req.Strict = !req.ExcludeNewer.IsZero()
+	req.Constraints, err = a.buildConstraints(p, f.constraints)
+	return req, err
+}
+
+// targetDistro is the distro that was asked for, or that of the project or this machine.
+func (a *app) targetDistro(p *project.Project, named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	from, name := project.File, p.Distro
+	if name == "" {
+		from, name = "this machine", osRelease()["VERSION_CODENAME"]
+	}
+	if name == "" {
+		return "", usagef("--distro trixie", "which distro? Neither --distro nor pybake.toml says, and this machine has no codename")
+	}
+	a.display.Note("distro %s, from %s", name, from)
+	return name, nil
+}
+
+// targetPython is the Python that was asked for, or that of the project, or the
+// newest in the store that the lock admits. A series is the newest of it in the store.
+func (a *app) targetPython(p *project.Project, set *recipes.Set, l *lock.Lock, codename, named string) (string, error) {
+	from := "--python"
+	if named == "" {
+		if from, named = project.File, p.Python; named == "" {
+			from, named = ".python-version", a.pythonVersionFile(p)
+		}
+	}
+	if named != "" {
+		if _, err := set.Series(named); err != nil { // an exact version
+			if _, err := pep.ParseVersion(named); err != nil {
+				return "", usagef("", "%s: Python %w", from, err)
+			}
+			if from != "--python" {
+				a.display.Note("python %s, from %s", named, from)
+			}
+			return named, nil
+		}
+	}
+	store, err := a.store()
+	if err != nil {
+		return "", err
+	}
+	all, _ := store.List()
+	var newest string
+	var refused []string
+	for _, it := range all {
+		version := it.Labels["version"]
+		if it.Kind != python.Kind || it.Labels["distro"] != codename || it.Labels["arch"] != debianArch(runtime.GOARCH) {
+			continue
+		}
+		switch {
+		case named != "" && it.Labels["series"] != named:
+		case !l.Admits(version):
+			refused = append(refused, version)
+		case newest == "" || recipes.Compare(version, newest) > 0:
+			newest = version
+		}
+	}
+	switch {
+	case newest != "":
+		a.display.Note("python %s, the newest in the store for %s that %s admits", newest, codename, l.File)
+		return newest, nil
+	case named != "":
+		if release, ok := set.Newest(named); ok {
+			a.display.Note("python %s, the newest known of %s", release.Version, named)
+			return release.Version, nil
+		}
+	case len(refused) > 0:
+		return "", usagef("", "%s requires Python %s; in the store for %s: %s", l.File, l.RequiresPython, codename, strings.Join(refused, ", "))
+	}
+	return "", usagef(typed(a.args, "--python", "3.13.5"), "which Python? Neither --python nor pybake.toml nor .python-version says, and the store has none for %s", codename)
+}
+
+// buildConstraints reads the constraints on build requirements: of the project, of
+// files that are named here, and of PIP_BUILD_CONSTRAINT.
+func (a *app) buildConstraints(p *project.Project, files []string) ([]string, error) {
+	all := slices.Clone(p.Wheels.Constraints)
+	files = append(strings.Fields(a.sys.getenv("PIP_BUILD_CONSTRAINT")), files...)
+	var errs []error
+	for _, name := range files {
+		text, err := os.ReadFile(a.path(name))
+		if err != nil {
+			return nil, &advised{err, statusUsage, ""}
+		}
+		list, err := project.Constraints(name, string(text))
+		all, errs = append(all, list...), append(errs, err)
+	}
+	return all, errors.Join(errs...)
+}
+
+// wheelhouse makes one house and prints it.
+func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Request, plan *wheels.Plan, f wheelsFlags) (err error) {
+	for _, note := range plan.Notes {
+		a.display.Note("%s", note)
+	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	_, lockPath, err := a.pins()
+	if err != nil {
+		return err
+	}
+	b := &wheels.Builder{
+		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), LockPath: lockPath,
+		Jobs: f.jobs, Frozen: f.frozen, Verify: f.verify, Git: a.git(),
+	}
+	b.Python, err = store.Latest(python.Kind, map[string]string{"version": plan.Python, "distro": plan.Distro, "arch": plan.Arch})
+	if err != nil && !errors.Is(err, artifacts.ErrNotFound) {
+		return err
+	}
+	if f.dryRun {
+		if b.Finder, err = a.finder(p, req.Lock, b.Python, f); err != nil {
+			return err
+		}
+		if err := b.Finder.Settle(ctx, plan); err != nil {
+			return err
+		}
+		return a.printPlan(plan)
+	}
+	var maker *distro.Maker
+	done := func() error { return nil }
+	connect := func() error {
+		if maker != nil {
+			return nil
+		}
+		if maker, done, err = a.distroMaker(ctx, p); err != nil {
+			return err
+		}
+		b.Engine, b.Distros = maker.Engine, maker
+		_, err := store.Sweep()
+		return err
+	}
+	made, built, err := func() (*artifacts.Artifact, bool, error) {
+		if b.Python == nil {
+			if err := connect(); err != nil {
+				return nil, false, err
+			}
+			if err := a.bakeFor(ctx, p, b, maker, plan); err != nil {
+				return nil, false, err
+			}
+		}
+		if b.Finder, err = a.finder(p, req.Lock, b.Python, f); err != nil {
+			return nil, false, err
+		}
+		if err := b.Finder.Settle(ctx, plan); err != nil {
+			return nil, false, err
+		}
+		repin := f.repin || len(f.repinBuild) > 0
+		if !repin && !f.verify {
+			if found, err := b.Find(ctx, plan); err == nil {
+				return found, false, nil
+			}
+		}
+		if err := connect(); err != nil {
+			return nil, false, err
+		}
+		if repin {
+			if err := repinWheels(lockPath, plan, f); err != nil {
+				return nil, false, err
+			}
+		}
+		return b.Ensure(ctx, plan)
+	}()
+	if err = ended(err, done()); err != nil {
+		return err
+	}
+	return a.printHouse(store, made, map[bool]string{true: "built", false: "found"}[built])
+}
+
+// repinWheels drops the pins that are to be made anew.
+func repinWheels(lockPath string, plan *wheels.Plan, f wheelsFlags) error {
+	return project.Update(lockPath, func(l *project.Lock) error {
+		if f.repin {
+			l.Unpin(plan.Distro, plan.Arch)
+		}
+		for _, name := range f.repinBuild {
+			plan.Unpin(l, name)
+		}
+		return nil
+	})
+}
+
+// bakeFor bakes the Python that a house is for.
+func (a *app) bakeFor(ctx context.Context, p *project.Project, b *wheels.Builder, maker *distro.Maker, plan *wheels.Plan) error {
+	set, err := a.recipes()
+	if err != nil {
+		return err
+	}
+	a.display.Note("python %s for %s is not in the store: baking it first", plan.Python, plan.Distro)
+	req := python.Request{Version: plan.Python, Distro: plan.Distro, Arch: plan.Arch, Release: 1}
+	client := a.httpClient()
+	pb := &python.Builder{
+		Store: b.Store, Engine: maker.Engine, Distros: maker, Fetcher: maker.Fetcher, HTTP: client,
+		Places: python.Places(p.Sources, client), Report: a.display, Jobs: b.Jobs, LogDir: b.LogDir, LockPath: b.LockPath,
+	}
+	a.expect(b.Store, set, req, []string{"builder"})
+	b.Python, _, err = pb.Ensure(ctx, req, set)
+	return err
+}
+
+// madeHouse is what wheels --json prints.
+type madeHouse struct {
+	Key    artifacts.Key     `json:"key"`
+	Name   string            `json:"name"`
+	Origin string            `json:"origin"` // "built" or "found"
+	Dir    string            `json:"dir"`
+	Wheels []wheels.Wheel    `json:"wheels"`
+	Apt    []string          `json:"apt"`
+	Checks []artifacts.Check `json:"checks"`
+	Steps  []artifacts.Step  `json:"steps"`
+}
+
+func (a *app) printHouse(store *artifacts.Store, made *artifacts.Artifact, origin string) error {
+	dir := a.path(store.Path(made))
+	if !a.flags.json {
+		_, err := fmt.Fprintln(a.sys.stdout, dir)
+		return err
+	}
+	details, err := wheels.ReadDetails(made.Dir)
+	if err != nil {
+		return err
+	}
+	apt, err := os.ReadFile(filepath.Join(made.Dir, wheels.AptFile))
+	if err != nil {
+		return err
+	}
+	return a.printJSON(madeHouse{
+		Key: made.Key, Name: made.Name, Origin: origin, Dir: dir, Wheels: details, Apt: append([]string{}, strings.Fields(string(apt))...),
+		Checks: made.Checks, Steps: made.Steps,
+	})
+}
+
+func (a *app) printPlan(plan *wheels.Plan) error {
+	if a.flags.json {
+		return a.printJSON(plan)
+	}
+	var rows [][]string
+	for _, p := range plan.Packages {
+		rows = append(rows, []string{p.Name, p.Version, p.Origin, cmp.Or(p.File, p.Source), p.Why})
+	}
+	table(a.sys.stdout, rows)
+	for _, l := range plan.Left {
+		a.display.Note("left out: %s %s: %s", l.Name, l.Version, l.Why)
+	}
+	return nil
+}

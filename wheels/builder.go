@@ -1,0 +1,346 @@
+package wheels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/nfpm"
+	"github.com/pybake/pybake/wheels/gate"
+	"github.com/pybake/pybake/wheels/sdist"
+)
+
+// Builder makes wheelhouses for one baked Python.
+type Builder struct {
+	*Finder
+	Store    *artifacts.Store
+	Engine   *engine.Engine
+	Distros  *distro.Maker
+	Report   distro.Reporter
+	Python   *artifacts.Artifact // of kind "python"
+	LogDir   string              // logs of jobs, also of failed ones: "baked/logs"
+	LockPath string              // "pybake.lock", read anew whenever a pin is wanted
+	Git      sdist.Git           // how commits are fetched
+	Jobs     int                 // processes at once; 0: the engine's cores
+	Memory   int64               // bytes for all builds together; 0: most of the engine's
+	Limit    time.Duration       // of one build; 0: an hour
+	Frozen   bool                // pins may not be added
+	Verify   bool                // each wheel that is built here is built a second time and compared
+
+	queue  *queue
+	past   map[string]time.Duration // how long building took before, by name
+	mu     sync.Mutex
+	images map[string]*toolchain // by the packages asked for
+	steps  []artifacts.Step
+	noted  map[string]bool
+}
+
+// Find returns the house of a plan if the store has it: with neither network nor
+// engine. Else ErrNotFound, or what is wrong with the store or the pins.
+func (b *Builder) Find(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
+	pins, err := project.ReadLock(b.LockPath)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := b.Inputs(p, pins)
+	if err != nil {
+		return nil, err
+	}
+	key, err := artifacts.NewKey(Kind, inputs)
+	if err != nil {
+		return nil, err
+	}
+	a, err := b.Store.Find(Kind, key)
+	if err != nil {
+		return nil, err
+	}
+	return a, b.Store.Point(ctx, a, p.Name)
+}
+
+// Inputs are what the house of a plan depends on, by the pins; ErrNotFound if one
+// is missing.
+func (b *Builder) Inputs(p *Plan, pins *project.Lock) ([]artifacts.Input, error) {
+	wheels := map[string]string{}
+	for _, pkg := range p.Packages {
+		if pkg.Origin == "wheel" {
+			wheels[pkg.Name] = pkg.Hashes[0]
+			continue
+		}
+		src := &source{pkg: pkg}
+		var err error
+		if src.digest, err = b.sourceDigest(p, pkg, pins); err != nil {
+			return nil, err
+		}
+		var ok bool
+		if src.pin, ok = pins.Build(p.buildPin(src)); !ok {
+			return nil, fmt.Errorf("%s %s: build requirements: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)
+		}
+		src.recipe = p.recipe(pkg.Name, pkg.Version)
+		toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(src.recipe.Build))
+		if !ok {
+			return nil, fmt.Errorf("%s %s: toolchain: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)
+		}
+		key, err := artifacts.NewKey(KindWheel, src.inputs(p, pins, toolchain))
+		if err != nil {
+			return nil, err
+		}
+		wheels[pkg.Name] = "key:" + string(key)
+	}
+	return p.houseInputs(b.Python, pins, wheels), nil
+}
+
+// Ensure returns the house of a plan: from the store, or made.
+func (b *Builder) Ensure(ctx context.Context, p *Plan) (_ *artifacts.Artifact, built bool, err error) {
+	if !b.Verify {
+		a, err := b.Find(ctx, p)
+		if err == nil {
+			return a, false, nil
+		}
+		if damaged, ok := errors.AsType[*artifacts.DamagedError](err); ok {
+			b.Report.Note("%v: making it again", damaged)
+		} else if !errors.Is(err, artifacts.ErrNotFound) {
+			return nil, false, err
+		}
+	}
+	release, err := b.Store.Lock(ctx, strings.Join([]string{Kind, p.Distro, p.Arch}, "-"), func(holder string) { b.Report.Note("waiting for %s", holder) })
+	if err != nil {
+		return nil, false, err
+	}
+	defer release()
+	if !b.Verify { // whoever had the lock may have made it
+		if a, err := b.Find(ctx, p); err == nil {
+			return a, false, nil
+		}
+	}
+	a, err := b.make(ctx, p)
+	return a, err == nil, err
+}
+
+// make makes the house.
+func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
+	started := time.Now()
+	if err := b.prepare(ctx, p); err != nil {
+		return nil, err
+	}
+	wheels, err := b.wheels(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	draft, err := b.Store.Begin(Kind)
+	if err != nil {
+		return nil, err
+	}
+	defer draft.Discard()
+	log, err := b.openLog(p, "house")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	checks, err := b.house(ctx, p, draft.Dir(), wheels, log)
+	if err != nil {
+		return nil, err
+	}
+	pins, err := project.ReadLock(b.LockPath)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := b.Inputs(p, pins)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyLog(log, filepath.Join(draft.Dir(), "logs", "house.log")); err != nil {
+		return nil, err
+	}
+	return draft.Publish(ctx, artifacts.Manifest{
+		Kind: Kind, Name: p.Name, Inputs: inputs, Checks: checks, Steps: b.steps, Started: started, Finished: time.Now(),
+		Labels: map[string]string{
+			"lock": p.req.Name, "version": p.Python, "series": p.series(), "distro": p.Distro, "arch": p.Arch,
+			"python": string(b.Python.Key),
+		},
+	})
+}
+
+// prepare pins what does not depend on the packages: the base image. It also looks
+// up how long builds took.
+func (b *Builder) prepare(ctx context.Context, p *Plan) error {
+	info, err := b.Engine.Info(ctx)
+	if err != nil {
+		return err
+	}
+	b.queue = &queue{cores: b.Jobs, memory: b.Memory}
+	if b.queue.cores == 0 {
+		b.queue.cores = max(1, info.CPUs)
+	}
+	if b.queue.memory == 0 {
+		b.queue.memory = info.Memory / 10 * 8
+	}
+	pins, err := project.ReadLock(b.LockPath)
+	if err != nil {
+		return err
+	}
+	var pinned *project.BasePin
+	if pin, ok := pins.Base(p.Distro, p.Arch); ok {
+		pinned = &pin
+	}
+	if pinned == nil && b.Frozen {
+		return fmt.Errorf("%s: the base image is not pinned, and --frozen adds no pins", p.Name)
+	}
+	base, err := b.Distros.Base(ctx, p.distroTarget(), pinned)
+	if err != nil {
+		return err
+	}
+	if pinned == nil {
+		if err := b.pin(func(l *project.Lock) { l.SetBase(base) }); err != nil {
+			return err
+		}
+	}
+	b.past = map[string]time.Duration{}
+	all, _ := b.Store.List()
+	for _, a := range slices.Backward(all) { // the newest last, so that it counts
+		if a.Kind == KindWheel {
+			b.past[a.Labels["name"]] = a.Finished.Sub(a.Started)
+		}
+	}
+	return nil
+}
+
+// house writes the house, finds the packages of the distro that it needs, and
+// proves it.
+func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Wheel, log io.Writer) ([]artifacts.Check, error) {
+	g, err := b.gate(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	apt, err := b.aptPackages(ctx, p, g, wheels)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.writeHouse(dir, wheels, apt); err != nil {
+		return nil, err
+	}
+	house := gate.House{Dir: dir, Apt: apt, ImportSkip: map[string]map[string]string{}}
+	for _, w := range wheels {
+		house.Wheels = append(house.Wheels, w.facts)
+		recipe := p.recipe(w.Name, w.Version)
+		house.ImportSkip[w.Name] = recipe.ImportSkip
+	}
+	var checks []artifacts.Check
+	err = b.timed(fmt.Sprintf("prove %d wheels together", len(wheels)), func() error {
+		checks, err = g.Prove(ctx, house, log)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var failed []artifacts.Check
+	for _, c := range checks {
+		if !c.OK {
+			failed = append(failed, c)
+		}
+	}
+	if len(failed) > 0 {
+		return nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
+	}
+	return checks, nil
+}
+
+// debs are the paths of some packages of the Python, by the ends of their names.
+func (b *Builder) debs(p *Plan, suffixes ...string) ([]string, error) {
+	var out []string
+	for _, s := range suffixes {
+		name := "pybake-python" + p.series() + s
+		i := slices.IndexFunc(b.Python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("%s has no package %s", b.Python.Name, name)
+		}
+		out = append(out, filepath.Join(b.Python.Dir, b.Python.Files[i].Path))
+	}
+	return out, nil
+}
+
+// dependencies are the relations of .deb files to packages of the distro.
+func dependencies(debs []string) ([]string, error) {
+	var all []string
+	for _, deb := range debs {
+		f, err := os.Open(deb)
+		if err != nil {
+			return nil, err
+		}
+		c, err := nfpm.Inspect(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", deb, err)
+		}
+		for _, field := range []string{"Pre-Depends", "Depends"} {
+			for relation := range strings.SplitSeq(c.Fields[field], ",") {
+				if relation = strings.TrimSpace(relation); relation != "" && !strings.HasPrefix(relation, "pybake-") {
+					all = append(all, relation)
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func (p *Plan) distroTarget() distro.Target { return distro.Target{Distro: p.req.Distro, Arch: p.Arch} }
+
+// pin changes pybake.lock.
+func (b *Builder) pin(change func(*project.Lock)) error {
+	return project.Update(b.LockPath, func(l *project.Lock) error { change(l); return nil })
+}
+
+// timed runs a step and notes how long it took.
+func (b *Builder) timed(name string, run func() error) error {
+	start, end := time.Now(), b.Report.Step(name)
+	err := run()
+	end(err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.steps = append(b.steps, artifacts.Step{Name: name, Seconds: time.Since(start).Seconds()})
+	return err
+}
+
+// openLog makes the file that a job's output goes to. It stays when the job fails.
+func (b *Builder) openLog(p *Plan, job string) (*os.File, error) {
+	dir := filepath.Join(b.LogDir, strings.NewReplacer(" ", "-", "/", "-").Replace(p.Name))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("log of %s: %w", job, err)
+	}
+	f, err := os.Create(filepath.Join(dir, job+".log"))
+	if err != nil {
+		return nil, fmt.Errorf("log of %s: %w", job, err)
+	}
+	return f, nil
+}
+
+func logName(w io.Writer) string {
+	if f, ok := w.(*os.File); ok {
+		return f.Name()
+	}
+	return ""
+}
+
+func copyLog(log *os.File, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return copyFile(to, log.Name())
+}
+
+// toFetch is a pinned wheel of a build environment as the cache knows it.
+func toFetch(p project.BuildPackage) fetch.File {
+	return fetch.File{Name: p.File, SHA256: strings.TrimPrefix(p.Digest, "sha256:")}
+}

@@ -1,0 +1,103 @@
+package wheels
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+)
+
+// DifferError says that building a wheel twice gave two.
+type DifferError struct {
+	Members []string // files of the wheel that differ, or that only one of them has
+	Where   int64    // the first byte of the first of them that does
+}
+
+func (e *DifferError) Error() string {
+	more := ""
+	if n := len(e.Members) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more files)", n)
+	}
+	return fmt.Sprintf("not reproducible: built twice, %s differs from byte %d on%s", e.Members[0], e.Where, more)
+}
+
+// sameWheel compares two wheels; what differs is a *DifferError.
+func sameWheel(one, two string) error {
+	a, err := os.ReadFile(one)
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(two)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(a, b) {
+		return nil
+	}
+	before, err := members(a)
+	if err != nil {
+		return err
+	}
+	after, err := members(b)
+	if err != nil {
+		return err
+	}
+	e := &DifferError{}
+	for name, data := range before {
+		if !bytes.Equal(data, after[name]) || after[name] == nil {
+			e.Members = append(e.Members, name)
+		}
+	}
+	for name := range after {
+		if before[name] == nil {
+			e.Members = append(e.Members, name)
+		}
+	}
+	if len(e.Members) == 0 {
+		return &DifferError{Members: []string{"the archive itself"}, Where: firstDifference(a, b)}
+	}
+	slices.SortFunc(e.Members, func(x, y string) int { // RECORD differs whenever anything does
+		return slices.Compare([]string{last(x), x}, []string{last(y), y})
+	})
+	e.Where = firstDifference(before[e.Members[0]], after[e.Members[0]])
+	return e
+}
+
+func last(name string) string {
+	if len(name) > 7 && name[len(name)-7:] == "/RECORD" {
+		return "1"
+	}
+	return "0"
+}
+
+func members(wheel []byte) (map[string][]byte, error) {
+	z, err := zip.NewReader(bytes.NewReader(wheel), int64(len(wheel)))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]byte{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(r)
+		r.Close()
+		if err != nil {
+			return nil, err
+		}
+		out[f.Name] = append([]byte{}, data...)
+	}
+	return out, nil
+}
+
+func firstDifference(a, b []byte) int64 {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return int64(i)
+		}
+	}
+	return int64(min(len(a), len(b)))
+}

@@ -1,0 +1,118 @@
+package wheels
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/wheels/build"
+)
+
+// Failure is a package that there is no wheel of.
+type Failure struct {
+	Name, Version string
+	Step          string   // "fetch", "requirements", "build", "check"
+	Err           error    // what happened
+	Tail          []string // the last lines of the build
+	Log           string   // path of all of them; or empty
+}
+
+func (f *Failure) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: %s: %v", f.Name, f.Version, f.Step, f.Err)
+	for _, line := range f.Tail {
+		fmt.Fprintf(&b, "\n  | %s", line)
+	}
+	if f.Log != "" {
+		fmt.Fprintf(&b, "\n  log: %s", f.Log)
+	}
+	return b.String()
+}
+
+func (f *Failure) Unwrap() error { return f.Err }
+
+// FailedError says of which packages there is no wheel. The others are done.
+type FailedError struct {
+	Name     string // of the house
+	Of       int    // packages in all
+	Failures []*Failure
+}
+
+func (e *FailedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d of %d packages failed; what the others gave is kept for the next run", e.Name, len(e.Failures), e.Of)
+	for _, f := range e.Failures {
+		b.WriteString("\n" + strings.ReplaceAll(f.Error(), "\n", "\n  "))
+	}
+	return b.String()
+}
+
+func (e *FailedError) Unwrap() []error {
+	var all []error
+	for _, f := range e.Failures {
+		all = append(all, f)
+	}
+	return all
+}
+
+// CheckError says which checks a house did not pass.
+type CheckError struct {
+	Name   string // of the house
+	Failed []artifacts.Check
+	Log    string
+}
+
+func (e *CheckError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: not accepted, %d checks failed:", e.Name, len(e.Failed))
+	for _, c := range e.Failed {
+		fmt.Fprintf(&b, "\n  %s: %s", c.Name, strings.ReplaceAll(c.Detail, "\n", "\n    "))
+	}
+	if e.Log != "" {
+		fmt.Fprintf(&b, "\nlog: %s", e.Log)
+	}
+	return b.String()
+}
+
+// MoreRequiredError says that a build backend asks for what was not pinned.
+type MoreRequiredError struct {
+	Name, Version string
+	Asked         []string // and not pinned
+	Pinned        []string
+}
+
+func (e *MoreRequiredError) Error() string {
+	return fmt.Sprintf("its backend asks for %s, which is not pinned (pinned: %s)",
+		strings.Join(e.Asked, ", "), orNothing(e.Pinned))
+}
+
+// UnpinnedError says that the build requirements of a source are not pinned, and
+// may not be resolved.
+type UnpinnedError struct {
+	Name, Version string
+	Changed       bool // there is a pin, but for other requirements
+}
+
+func (e *UnpinnedError) Error() string {
+	if e.Changed {
+		return "its build requirements are other ones than those pinned"
+	}
+	return "its build requirements are not pinned"
+}
+
+func orNothing(list []string) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return strings.Join(list, ", ")
+}
+
+// failure makes the failure of a package from an error.
+func failure(pkg *Package, step, log string, err error) *Failure {
+	f := &Failure{Name: pkg.Name, Version: pkg.Version, Step: step, Err: err, Log: log}
+	if failed, ok := errors.AsType[*build.FailedError](err); ok {
+		f.Tail = failed.Tail
+	}
+	return f
+}

@@ -1,0 +1,134 @@
+package wheels
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/pep"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/recipes"
+	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/gate"
+)
+
+// What this package itself does to a wheel and to a house; a change makes all anew.
+const (
+	wheelFormat = "1"
+	houseFormat = "1"
+)
+
+// source is what a wheel is built from and with.
+type source struct {
+	pkg    *Package
+	digest string // "sha256:…", "h1:…"
+	pin    project.BuildPin
+	recipe recipes.Wheel
+}
+
+// sharedInputs are what a wheel that is the same everywhere depends on.
+func (s *source) sharedInputs() []artifacts.Input {
+	in := []artifacts.Input{
+		{Name: "name", Value: s.pkg.Name},
+		{Name: "version", Value: s.pkg.Version},
+		{Name: "source", Value: s.digest, Note: s.pkg.File},
+		{Name: "subdirectory", Value: s.pkg.selected.Source.Subdirectory},
+		{Name: "options", Value: strings.Join(s.pkg.selected.Options, "\n")},
+		{Name: "recipe", Value: hashJSON(s.recipe.Building())},
+		{Name: "format", Value: wheelFormat + " " + build.Format},
+	}
+	for _, p := range s.pin.Packages {
+		in = append(in, artifacts.Input{Name: "requires." + p.Name, Value: p.Version + " " + p.File + " " + p.Digest})
+	}
+	return in
+}
+
+// inputs are all that a wheel depends on that compiles something.
+func (s *source) inputs(p *Plan, pins *project.Lock, toolchain project.SetPin) []artifacts.Input {
+	in := append(s.sharedInputs(),
+		artifacts.Input{Name: "abi", Value: p.abi()},
+		artifacts.Input{Name: "distro", Value: p.Distro},
+		artifacts.Input{Name: "arch", Value: p.Arch},
+	)
+	base, _ := pins.Base(p.Distro, p.Arch)
+	in = append(in, artifacts.Input{Name: "base", Value: base.Digest})
+	for _, pkg := range toolchain.Packages {
+		in = append(in, artifacts.Input{Name: "builder.package." + pkg.Name + ":" + pkg.Arch, Value: pkg.Version + " " + pkg.Digest})
+	}
+	return in
+}
+
+// houseInputs are what a house depends on. wheels says for each package which
+// bytes they are: "sha256:…" of a file that is taken, "key:…" of one that is built.
+func (p *Plan) houseInputs(python *artifacts.Artifact, pins *project.Lock, wheels map[string]string) []artifacts.Input {
+	base, _ := pins.Base(p.Distro, p.Arch)
+	in := []artifacts.Input{
+		{Name: "lock", Value: p.Lock},
+		{Name: "python", Value: string(python.Key), Note: python.Name},
+		{Name: "distro", Value: p.Distro},
+		{Name: "arch", Value: p.Arch},
+		{Name: "base", Value: base.Digest},
+		{Name: "gate", Value: gate.Format},
+		{Name: "format", Value: houseFormat},
+	}
+	for _, pkg := range p.Packages {
+		in = append(in, artifacts.Input{Name: "wheel." + pkg.Name, Value: pkg.Version + " " + wheels[pkg.Name], Note: pkg.File})
+		if recipe := p.recipe(pkg.Name, pkg.Version); !reflect.DeepEqual(recipe, recipes.Wheel{}) {
+			in = append(in, artifacts.Input{Name: "recipe." + pkg.Name, Value: hashJSON(recipe)})
+		}
+	}
+	if pin, ok := pins.Runtime(p.Distro, p.Arch, p.owner()); ok {
+		for _, pkg := range pin.Packages {
+			in = append(in, artifacts.Input{Name: "apt." + pkg.Name + ":" + pkg.Arch, Value: pkg.Version + " " + pkg.Digest})
+		}
+	}
+	return in
+}
+
+// recipe is what pybake knows about a version of a package on the distro.
+func (p *Plan) recipe(name, version string) recipes.Wheel {
+	w, _ := p.req.Recipes.Wheel(name, p.Distro)
+	return w.At(version)
+}
+
+// owner is in whose name the packages of the distro are pinned that the house
+// needs: "wheels requirements.lock 3.13".
+func (p *Plan) owner() string { return Kind + " " + houseName(p.req) + " " + p.series() }
+
+func hashJSON(values ...any) string {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // lists and maps of strings
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func hashFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("hash %s: %w", name, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Unpin drops from a lock what a package of the plan is built with, or with the name
+// ":all:" what all of them are.
+func (p *Plan) Unpin(l *project.Lock, name string) {
+	for _, pkg := range p.Packages {
+		if name == ":all:" || pkg.Name == pep.NormalizeName(name) {
+			l.UnpinBuild(pkg.Name)
+		}
+	}
+}
