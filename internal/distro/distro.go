@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -168,6 +169,10 @@ func (m *Maker) sh(ctx context.Context, c *engine.Container, script string, args
 	return err
 }
 
+// unmet is a relation that apt could not satisfy: " libpq5 : Depends: libldap2
+// (>= 2.6.2) but it is not installable".
+var unmet = regexp.MustCompile(`^ \S+ : (Pre-)?Depends: |^ +(Pre-)?Depends: `)
+
 // lastErrors picks apt's own complaint out of what it printed.
 func lastErrors(out string) string {
 	var errs []string
@@ -175,6 +180,8 @@ func lastErrors(out string) string {
 	for _, l := range lines {
 		if strings.HasPrefix(l, "E: ") || strings.HasPrefix(l, "Err:") {
 			errs = append(errs, strings.TrimPrefix(l, "E: "))
+		} else if unmet.MatchString(l) {
+			errs = append(errs, strings.Join(strings.Fields(l), " "))
 		}
 	}
 	if len(errs) == 0 {

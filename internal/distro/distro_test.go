@@ -117,6 +117,11 @@ func TestLastErrors(t *testing.T) {
 			"a server", "Hit:1 http://deb.example.org trixie InRelease\nErr:2 http://deb.example.org trixie Release\n  404 Not Found\n",
 			"Err:2 http://deb.example.org trixie Release",
 		},
+		{
+			"unmet", "The following packages have unmet dependencies:\n libpq5 : Depends: libldap2 (>= 2.6.2) but it is not installable\n" +
+				"          Depends: libssl3t64 (>= 3.4.0)\nE: held broken packages.\n",
+			"libpq5 : Depends: libldap2 (>= 2.6.2) but it is not installable; Depends: libssl3t64 (>= 3.4.0); held broken packages.",
+		},
 		{"no error", "one\ntwo\nthree\nfour\n", "two; three; four"},
 		{"one line", "one\n", "one"},
 		{"not at the beginning", "x E: no\nlast\n", "x E: no; last"},

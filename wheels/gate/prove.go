@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,7 @@ func (g *Gate) prove(ctx context.Context, h House, log io.Writer) ([]artifacts.C
 		return nil, err
 	}
 	checks := []artifacts.Check{apt}
+	installed := true
 	for _, phase := range []struct {
 		name, user string
 		checks     []string
@@ -86,15 +88,18 @@ func (g *Gate) prove(ctx context.Context, h House, log io.Writer) ([]artifacts.C
 		{"install", "0:0", installChecks},
 		{"use", "1000:1000", useChecks},
 	} {
+		if !installed {
+			checks = append(checks, notRun(phase.checks)...)
+			break
+		}
 		found, err := g.phase(ctx, c, phase.name, phase.user, phase.checks, log)
 		if err != nil {
 			return nil, err
 		}
+		installed = !slices.ContainsFunc(found, func(c artifacts.Check) bool { return c.Detail == notInstalled })
 		checks = append(checks, found...)
 	}
-	// What pip makes of two files in one place comes after how they got there.
-	checks = append(checks[:2:2], append([]artifacts.Check{files}, checks[2:]...)...)
-	return checks, c.Remove(ctx)
+	return slices.Insert(checks, 2, files), c.Remove(ctx)
 }
 
 // finding is what a check finds wrong.
@@ -255,6 +260,16 @@ func writeFile(tw *tar.Writer, name, file string) error {
 	return err
 }
 
+// notInstalled is said of what house.py does only with what is installed.
+const notInstalled = "not run: the house does not install"
+
+func notRun(names []string) (checks []artifacts.Check) {
+	for _, name := range names {
+		checks = append(checks, artifacts.Check{Name: name, Detail: notInstalled})
+	}
+	return checks
+}
+
 // phase runs a part of house.py. What does not tell of itself has failed.
 func (g *Gate) phase(ctx context.Context, c *engine.Container, name, user string, want []string, log io.Writer) ([]artifacts.Check, error) {
 	python := g.Prefix + "/bin/python" + g.Series
@@ -280,16 +295,13 @@ func (g *Gate) phase(ctx context.Context, c *engine.Container, name, user string
 	} else if engine.IsGone(err) || ctx.Err() != nil {
 		return nil, err
 	}
-	checks := make([]artifacts.Check, len(want))
+	checks := notRun(want)
 	for i, name := range want {
-		check, ok := said[name]
-		if !ok {
-			check = artifacts.Check{Name: name, Detail: "not run: the house does not install"}
-			if err != nil {
-				check.Detail = fmt.Sprintf("did not finish: %v: %s", err, strings.TrimSpace(string(tail)))
-			}
+		if check, ok := said[name]; ok {
+			checks[i] = check
+		} else if err != nil {
+			checks[i].Detail = fmt.Sprintf("did not finish: %v: %s", err, strings.TrimSpace(string(tail)))
 		}
-		checks[i] = check
 	}
 	return checks, nil
 }
