@@ -140,6 +140,9 @@ func Decode(file string, data []byte, into any) (*Doc, error) {
 	}
 	c := checker{doc: doc}
 	c.check(doc.root, target.Type().Elem(), "")
+	if len(c.errs) == 0 && target.Elem().IsZero() {
+		return doc, doc.decodeNew(target.Elem())
+	}
 	if err := doc.duplicates(); err != nil {
 		c.errs = append(c.errs, err)
 	}
@@ -152,6 +155,18 @@ func Decode(file string, data []byte, into any) (*Doc, error) {
 	}
 	Sort(c.errs)
 	return doc, c.errs.Err()
+}
+
+// decodeNew fills in a target that holds nothing yet, or leaves it so. Decoding
+// into another of its type finds what duplicates does, and is done once only.
+func (d *Doc) decodeNew(target reflect.Value) error {
+	values := reflect.New(target.Type())
+	if err := toml.Unmarshal(d.data, values.Interface()); err != nil {
+		return Errors{d.tomlError(err)}
+	}
+	target.Set(values.Elem())
+	d.decoded = true
+	return nil
 }
 
 // checkText refuses what no text file of ours holds.
