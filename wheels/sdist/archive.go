@@ -2,9 +2,11 @@ package sdist
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -92,6 +94,10 @@ func (a *archive) open() (io.ReadCloser, error) {
 		return openZip(a.path, a.rules)
 	}
 	r, err := fetch.Tar(a.path)
+	var disk *fs.PathError
+	if err != nil && !errors.As(err, &disk) { // without the path, which is that of the cache
+		err = fmt.Errorf("decompress: %w", cmp.Or(errors.Unwrap(err), err))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pybake/pybake/internal/fetch"
 )
@@ -34,8 +35,12 @@ func OpenDir(fsys fs.FS, dir string) (*Source, error) {
 			return nil, &BadError{dir, dir[:i], "is not a directory"}
 		}
 	}
-	s := &Source{File: dir, tree: &directory{fsys, dir}}
-	return s, s.read(&scan{hashes: &hashes{}})
+	s, err := read(&Source{File: dir, tree: &directory{fsys, dir}}, &scan{hashes: &hashes{}})
+	if err != nil {
+		return nil, err
+	}
+	s.Newest = clamp(time.Time{}) // theirs are of the checkout
+	return s, nil
 }
 
 // directory is a tree on disk, without what tools leave there.

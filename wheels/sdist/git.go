@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -49,6 +50,9 @@ func GitArchive(ctx context.Context, git Git, address, commit, dst string) (err 
 	if err := r.verify(ctx); err != nil {
 		return err
 	}
+	if err := r.forget(ctx); err != nil {
+		return err
+	}
 	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
@@ -85,11 +89,12 @@ func (g Git) check(address, commit string) error {
 	return nil
 }
 
-// repository is a bare one that holds the commit, and no name of anything.
+// repository is a bare one that holds the commit.
 type repository struct {
 	git    Git
 	dir    string
 	commit string
+	stdin  io.Reader // of the next command
 }
 
 // fetch makes the repository and gets the commit alone. A server may refuse that: then
@@ -108,14 +113,31 @@ func (r *repository) fetch(ctx context.Context, address string) error {
 	if !errors.As(err, &failed) || !failed.refusal() {
 		return err
 	}
-	// Without a destination nothing gets a name.
-	if err := r.run(ctx, nil, append(get, "--", address, "refs/heads/*", "refs/tags/*")...); err != nil {
+	if err := r.run(ctx, nil, append(get, "--", address, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")...); err != nil {
 		return err
 	}
 	if err := r.run(ctx, nil, "cat-file", "-e", r.commit); err != nil {
 		return errors.New("no branch or tag of the repository leads to it")
 	}
 	return nil
+}
+
+// forget takes away what "$Format:%d$" would show: names, and that the history is cut.
+func (r *repository) forget(ctx context.Context) error {
+	var names bytes.Buffer
+	if err := r.run(ctx, &names, "for-each-ref", "--format=delete %(refname)"); err != nil {
+		return err
+	}
+	r.stdin = &names
+	if err := r.run(ctx, nil, "update-ref", "--no-deref", "--stdin"); err != nil {
+		return err
+	}
+	r.stdin = nil
+	err := os.Remove(filepath.Join(r.dir, "shallow"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // verify asks whether what was fetched is the commit, with nothing left out.
@@ -157,7 +179,7 @@ func (r *repository) run(ctx context.Context, stdout io.Writer, args ...string) 
 		all = append(all, "-c", s)
 	}
 	cmd := exec.CommandContext(ctx, r.git.Program, append(all, args...)...)
-	cmd.Dir, cmd.Env, cmd.Stdout = r.dir, r.git.environ(r.dir), stdout
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout = r.dir, r.git.environ(r.dir), r.stdin, stdout
 	said := &last{max: 2000}
 	cmd.Stderr = said
 	// What git starts ends with it.

@@ -82,11 +82,7 @@ func (s *scan) member(hdr *tar.Header, r io.Reader) error {
 	if hdr.Typeflag == tar.TypeDir {
 		return nil
 	}
-	switch path.Ext(name) {
-	case ".c", ".cc", ".cpp", ".cxx", ".cu", ".m", ".mm", ".pyx", ".rs", ".f", ".f77", ".f90", ".f95", ".for", ".s", ".S", ".asm", ".go", ".swg":
-		s.compiled++
-	}
-	s.cargo = s.cargo || path.Base(name) == "Cargo.toml"
+	s.count(name, rel)
 	s.setup = s.setup || rel == "setup.py"
 	if hdr.Typeflag == tar.TypeReg {
 		s.size += hdr.Size
@@ -109,6 +105,22 @@ func (s *scan) member(hdr *tar.Header, r io.Reader) error {
 		err = s.hashes.add(name, hdr, sum, r)
 	}
 	return err
+}
+
+// count takes hints from names on what will be compiled: tests and examples are not.
+func (s *scan) count(name, rel string) {
+	for part := range strings.SplitSeq(name, "/") {
+		if hasAnyPrefix(part, "test", "example") {
+			return
+		}
+	}
+	switch path.Ext(name) {
+	case ".c", ".cc", ".cpp", ".cxx", ".cu", ".m", ".mm", ".pyx", ".rs", ".f", ".f77", ".f90", ".f95", ".for", ".s", ".S", ".asm", ".go", ".swg":
+		s.compiled++
+	}
+	if path.Base(rel) == "Cargo.toml" && strings.Count(rel, "/") <= 2 {
+		s.cargo = true
+	}
 }
 
 // small takes the bytes of a file that is small; never nil.

@@ -23,14 +23,15 @@ type Source struct {
 	// there.
 	Subdirectory string
 
-	Metadata *whl.Metadata // of PKG-INFO; nil if there is none
+	Metadata *whl.Metadata // of PKG-INFO; nil if there is none, or outside source distributions none that can be read
 	Newest   time.Time     // of the files, to the second, in UTC; from 1980 to 2099: SOURCE_DATE_EPOCH
 	Size     int64         // bytes of all files
-	Compiled int           // files in languages that are compiled
-	HasCargo bool          // there is a Cargo.toml
+	Compiled int           // files in languages that are compiled, without tests and examples
+	HasCargo bool          // there is a Cargo.toml in the project, two directories down at most
 
-	tree tree
-	hash string
+	tree   tree
+	hash   string
+	unread error // why there are no Metadata though there is a PKG-INFO
 }
 
 // tree is where the files are.
@@ -75,37 +76,39 @@ func open(path, filename, subdirectory string, strip bool, limits limits) (*Sour
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{File: filename, Subdirectory: subdirectory, tree: a}
-	return s, s.read(&scan{sub: subdirectory})
+	return read(&Source{File: filename, Subdirectory: subdirectory, tree: a}, &scan{sub: subdirectory})
 }
 
-// read goes over the tree once.
-func (s *Source) read(sc *scan) error {
+// read goes over the tree once and fills in what it says.
+func read(s *Source, sc *scan) (*Source, error) {
 	if err := stream(s.tree, fetch.Rules{}, sc.member); err != nil {
-		return blame(s.File, err)
+		return nil, blame(s.File, err)
 	}
 	if s.Subdirectory != "" && !sc.found {
-		return &BadError{s.File, s.Subdirectory, "no such directory"}
+		return nil, &BadError{s.File, s.Subdirectory, "no such directory"}
 	}
 	if sc.pyproject == nil && !sc.setup {
 		where := ""
 		if s.Subdirectory != "" {
 			where = " in " + s.Subdirectory
 		}
-		return &BadError{s.File, "", "nothing that builds: neither pyproject.toml nor setup.py" + where}
+		return nil, &BadError{s.File, "", "nothing that builds: neither pyproject.toml nor setup.py" + where}
 	}
 	var err error
 	s.Newest, s.Size, s.Compiled, s.HasCargo, s.hash = clamp(sc.newest), sc.size, sc.compiled, sc.cargo, sc.sum()
 	s.Build, err = system(path.Join(s.File, s.Subdirectory, "pyproject.toml"), sc.pyproject)
-	if err != nil || sc.info == nil {
-		return err
-	}
-	m, err := whl.ParseMetadata(sc.info)
 	if err != nil {
-		return &BadError{s.File, "PKG-INFO", err.Error()}
+		return nil, err
 	}
-	s.Metadata = &m
-	return nil
+	if sc.info == nil {
+		return s, nil
+	}
+	if m, err := whl.ParseMetadata(sc.info); err == nil {
+		s.Metadata = &m
+	} else {
+		s.unread = &BadError{s.File, "PKG-INFO", err.Error()}
+	}
+	return s, nil
 }
 
 // clamp brings a time to what zip files and SOURCE_DATE_EPOCH can hold.
@@ -124,7 +127,7 @@ func clamp(t time.Time) time.Time {
 // checkName holds PKG-INFO to the file's name.
 func (s *Source) checkName() error {
 	if s.Metadata == nil {
-		return nil
+		return s.unread
 	}
 	m := s.Metadata
 	bad := func(why string) error {

@@ -103,7 +103,7 @@ func checkZip(file *os.File, rules fetch.Rules) (*zip.Reader, error) {
 	}
 	z, err := zip.NewReader(file, info.Size())
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return nil, err
+		return nil, fmt.Errorf("central directory: %w", err)
 	}
 	size, total := int64(0), int64(0)
 	for _, f := range z.File {
