@@ -16,7 +16,7 @@ func (p *Plan) pythonOwner() string { return "python " + p.series() }
 
 // gate is what proves houses on this Python.
 func (b *Builder) gate(ctx context.Context, p *Plan) (*gate.Gate, error) {
-	debs, err := b.debs(p, "", "-venv")
+	debs, err := b.debs(p, runtimeDebs)
 	if err != nil {
 		return nil, err
 	}

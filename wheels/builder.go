@@ -45,6 +45,8 @@ type Builder struct {
 	images map[string]*toolchain // by the packages asked for
 	steps  []artifacts.Step
 	noted  map[string]bool
+
+	updater *project.Updater
 }
 
 // Find returns the house of a plan if the store has it: with neither network nor
@@ -256,11 +258,17 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 	return checks, nil
 }
 
-// debs are the paths of some packages of the Python, by the ends of their names.
-func (b *Builder) debs(p *Plan, suffixes ...string) ([]string, error) {
+// Packages of the Python: what a house is proved with, and what it is built with.
+var (
+	runtimeDebs = []string{"pybake-python%s", "pybake-python%s-venv"}
+	builderDebs = []string{"pybake-python%s", "pybake-python%s-venv", "pybake-libpython%s", "pybake-python%s-dev"}
+)
+
+// debs are the paths of some packages of the Python.
+func (b *Builder) debs(p *Plan, names []string) ([]string, error) {
 	var out []string
-	for _, s := range suffixes {
-		name := "pybake-python" + p.series() + s
+	for _, name := range names {
+		name = fmt.Sprintf(name, p.series())
 		i := slices.IndexFunc(b.Python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("%s has no package %s", b.Python.Name, name)
@@ -299,7 +307,13 @@ func (p *Plan) distroTarget() distro.Target { return distro.Target{Distro: p.req
 
 // pin changes pybake.lock.
 func (b *Builder) pin(change func(*project.Lock)) error {
-	return project.Update(b.LockPath, func(l *project.Lock) error { change(l); return nil })
+	b.mu.Lock()
+	if b.updater == nil {
+		b.updater = &project.Updater{Path: b.LockPath}
+	}
+	updater := b.updater
+	b.mu.Unlock()
+	return updater.Update(func(l *project.Lock) error { change(l); return nil })
 }
 
 // timed runs a step and notes how long it took.

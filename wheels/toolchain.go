@@ -47,7 +47,7 @@ func (b *Builder) toolchain(ctx context.Context, p *Plan, extra []string) (*tool
 }
 
 func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owner string, extra []string) error {
-	debs, err := b.debs(p, "", "-dev", "-venv")
+	debs, err := b.debs(p, builderDebs)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 	base, _ := pins.Base(p.Distro, p.Arch)
 	t.pin, err = b.pinnedSet(ctx, p, builderPins, owner, names, debs)
 	if err != nil {
-		return fmt.Errorf("toolchain: %w", err)
+		return err
 	}
 	packages := slices.Clone(t.pin.Packages)
 	for _, deb := range debs {

@@ -50,8 +50,8 @@ type File struct {
 	Name   string // upstream's name, "Python-3.13.5.tar.xz"; no directory
 	SHA256 string // 64 lower case hex digits; or empty, if one of the others is given
 	Size   int64  // bytes; 0: unknown
-	SHA384 string // 96 lower case hex digits, or empty
-	SHA512 string // 128 lower case hex digits, or empty
+	SHA384 string `json:",omitempty"` // 96 lower case hex digits, or empty
+	SHA512 string `json:",omitempty"` // 128 lower case hex digits, or empty
 }
 
 // String is the name with the beginning of the hash.
