@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const maxIncludes = 10000 // of groups in groups, counted again each time
+const maxEntries = 2000 // of a group with all that it includes, counted again each time
 
 // ExpandGroup is the requirements of a dependency group (PEP 735), those of the
 // groups that it includes in their place. groups is the table
@@ -25,17 +25,14 @@ func ExpandGroup(groups map[string][]any, name string) ([]Requirement, error) {
 }
 
 type groupExpander struct {
-	groups   map[string][][]any // by normalised name, each spelling one
-	includes int
-	out      []Requirement
+	groups  map[string][][]any // by normalised name, each spelling one
+	entries int
+	out     []Requirement
 }
 
 // expand adds the requirements of the group name, which path has led to.
 func (g *groupExpander) expand(name string, path []string) error {
 	want := NormalizeName(name)
-	if g.includes++; g.includes > maxIncludes {
-		return fmt.Errorf("more than %d groups included", maxIncludes)
-	}
 	if slices.Contains(path, want) {
 		return fmt.Errorf("circle: %s", strings.Join(append(path, want), " > "))
 	}
@@ -44,6 +41,9 @@ func (g *groupExpander) expand(name string, path []string) error {
 	}
 	path = append(path, want)
 	for i, entry := range g.groups[want][0] {
+		if g.entries++; g.entries > maxEntries {
+			return fmt.Errorf("more than %d entries", maxEntries)
+		}
 		switch e := entry.(type) {
 		case string:
 			r, err := ParseRequirement(e)

@@ -308,7 +308,7 @@ func TestExpandGroup(t *testing.T) {
 		"number":  "dependency group number: number, entry 1: int, want a string or a table",
 		"other":   "dependency group other: other, entry 1: want {include-group = NAME}",
 		"nowhere": "dependency group nowhere: 0 groups are named gone, want one",
-		"z":       "dependency group z: more than 10000 groups included",
+		"z":       "dependency group z: more than 2000 entries",
 	} {
 		if got, err := ExpandGroup(groups, name); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, %v\nwant %s", name, got, err, want)

@@ -49,6 +49,7 @@
 // # Limits
 //
 // A file has at most 8 MiB, requirements with all that they include 4 MiB, and at
-// most 250,000 values, nested at most 64 deep, so that any file is read or refused
-// within a second and 256 MiB.
+// most 250,000 values, nested at most 64 deep, and 10,000 packages, at most 100
+// of them of one name; a constraint and a list count as often as they are read,
+// up to 150,000 parts. So any file is read or refused within a second and 256 MiB.
 package lock

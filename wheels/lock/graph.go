@@ -19,6 +19,7 @@ type walker struct {
 	restart bool
 	told    map[Pos]bool
 	steps   int
+	gaveUp  bool
 }
 
 // maxSteps bounds how many edges and choices are looked at, which only a lock
@@ -27,7 +28,8 @@ const maxSteps = 200_000
 
 // spent is whether the steps are used up, which is an error.
 func (w *walker) spent() bool {
-	if w.steps++; w.steps == maxSteps {
+	if w.steps++; w.steps >= maxSteps && !w.gaveUp {
+		w.gaveUp = true
 		w.errorf(Pos{File: w.File}, "gave up after %d steps: too many alternatives", maxSteps)
 	}
 	return w.steps >= maxSteps
@@ -62,14 +64,12 @@ func (w *walker) round() {
 	w.active, w.roots, w.picked = map[int]map[string]bool{}, map[int]bool{}, map[string]int{}
 	w.queue, w.restart, w.told, w.needs = nil, false, map[Pos]bool{}, map[string][]string{}
 	for _, dep := range w.Roots {
-		if dep.Group != "" && !slices.Contains(w.groups, dep.Group) || dep.Extra != "" && !w.asked(dep.Extra) {
+		if dep.Group != "" && !w.groups[dep.Group] || dep.Extra != "" && !w.asked(dep.Extra) {
 			continue
 		}
 		if i, ok := w.follow(nil, dep, w.asked); ok && w.Packages[i].Source.Kind == Project {
 			w.roots[i] = true
-			for _, x := range w.extras {
-				w.active[i][x] = true
-			}
+			maps.Copy(w.active[i], w.extras)
 		}
 	}
 	for len(w.queue) > 0 {
@@ -81,7 +81,7 @@ func (w *walker) round() {
 			if dep.Extra != "" && !extras[dep.Extra] {
 				continue
 			}
-			if dep.Group != "" && !(w.roots[i] && slices.Contains(w.groups, dep.Group)) {
+			if dep.Group != "" && !(w.roots[i] && w.groups[dep.Group]) {
 				continue
 			}
 			w.follow(p, dep, has)
@@ -204,6 +204,7 @@ func (w *walker) entriesFor(list []int, extras []string) []int {
 	for _, want := range [][]string{extras, nil} {
 		var fit []int
 		for _, i := range list {
+			w.steps += min(len(want), len(w.Packages[i].Extras))
 			if sameNames(w.Packages[i].Extras, want) {
 				fit = append(fit, i)
 			}
@@ -216,6 +217,9 @@ func (w *walker) entriesFor(list []int, extras []string) []int {
 }
 
 func sameNames(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
 	a, b = slices.Clone(a), slices.Clone(b)
 	slices.Sort(a)
 	slices.Sort(b)
@@ -228,10 +232,13 @@ func (w *walker) sides(conflict []ConflictOf) []ConflictOf {
 	for _, c := range conflict {
 		for _, i := range w.byName[c.Package] {
 			extras := w.active[i]
+			if w.spent() {
+				return nil
+			}
 			if extras == nil {
 				continue
 			}
-			if c.Extra != "" && extras[c.Extra] || c.Group != "" && w.roots[i] && slices.Contains(w.groups, c.Group) || c.Extra == "" && c.Group == "" {
+			if c.Extra != "" && extras[c.Extra] || c.Group != "" && w.roots[i] && w.groups[c.Group] || c.Extra == "" && c.Group == "" {
 				active = append(active, c)
 				break
 			}

@@ -44,7 +44,7 @@ func (r *reader) pdm(d *document, root *node) {
 		name, _, _ = strings.Cut(name, "[")
 		p.files[pep.NormalizeName(name)+" "+version] = n
 	}
-	for _, n := range d.list(root, "package", tableKind) {
+	for _, n := range d.packages(root, "package") {
 		p.pkg(n)
 	}
 	p.project()
@@ -63,11 +63,7 @@ func numbers(version string) (major, minor int) {
 func (r *reader) pdmTarget(d *document, n *node) {
 	var parts []string
 	if v := d.want(n, "requires_python", stringKind); v != nil {
-		specs, err := pep.ParseSpecifiers(v.text)
-		if err != nil {
-			d.parseError(v, err)
-		}
-		for _, sp := range specs {
+		for _, sp := range d.specifiers(v) {
 			parts = append(parts, "python_full_version "+sp.Op+" '"+sp.Text+"'")
 		}
 	}
@@ -185,6 +181,9 @@ func (p *pdmReader) fileList(n *node, pkg *Package) {
 	d := p.d
 	list := d.list(n, "files", tableKind)
 	if shared := p.files[pkg.Name+" "+d.str(n, "version")]; shared != nil {
+		if !d.spend(shared, len(shared.items)) {
+			return
+		}
 		list = append(list, d.list(shared.parent, shared.name, tableKind)...)
 	}
 	switch pkg.Source.Kind {
@@ -240,8 +239,9 @@ func (p *pdmReader) project() {
 			return
 		}
 		l.unlocked = append(l.unlocked, d.projectName(root))
+		locked := set(l.Groups)
 		for _, dep := range d.pdmRoots(root) {
-			if dep.Extra != "" && slices.Contains(l.Groups, dep.Extra) {
+			if dep.Extra != "" && locked[dep.Extra] {
 				l.Extras = append(l.Extras, dep.Extra)
 			}
 		}

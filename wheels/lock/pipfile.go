@@ -35,7 +35,7 @@ func (r *reader) pipfile(d *document, root *node) {
 		}
 		l.Groups = append(l.Groups, pep.NormalizeName(section.name))
 		for _, n := range section.items {
-			if d.is(n, tableKind) != nil {
+			if d.is(n, tableKind) != nil && len(l.Packages) <= maxPkgs {
 				r.pipfilePackage(d, n, pep.NormalizeName(section.name), sources)
 			}
 		}
@@ -81,15 +81,17 @@ func (r *reader) pipfilePackage(d *document, n *node, group string, sources map[
 		}
 	}
 	if v := d.want(n, "version", stringKind); v != nil {
-		if specs, err := pep.ParseSpecifiers(v.text); err != nil {
-			d.parseError(v, err)
-		} else if version, ok := specs.Pin(); !ok {
+		before := len(*d.errs)
+		if version, ok := d.specifiers(v).Pin(); !ok && len(*d.errs) == before {
 			d.errorf(v, "%s %s is not pinned: want ==VERSION", pkg.Name, v.text)
 		} else {
 			pkg.version, pkg.Version = version, version.String()
 		}
 	}
 	r.pipfileOrigin(d, n, &pkg)
+	if len(r.lock.Packages) == maxPkgs {
+		d.errorf(n, "more than %d packages", maxPkgs)
+	}
 	r.lock.Packages = append(r.lock.Packages, pkg)
 }
 

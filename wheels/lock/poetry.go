@@ -32,7 +32,7 @@ func (r *reader) poetry(d *document, root *node) {
 		l.Extras = append(l.Extras, d.name(extra, extra.name))
 	}
 	p := &poetryReader{reader: r, d: d, flat: flat, count: map[string]int{}}
-	for _, n := range d.list(root, "package", tableKind) {
+	for _, n := range d.packages(root, "package") {
 		p.pkg(n)
 	}
 	if !r.checkForks() {
@@ -43,6 +43,9 @@ func (r *reader) poetry(d *document, root *node) {
 }
 
 func (d *document) constraint(p place, text string) constraint {
+	if !d.spendText(p, text) {
+		return nil
+	}
 	c, err := parseConstraint(text)
 	if err != nil {
 		d.parseError(p, err)
@@ -199,6 +202,9 @@ func (p *poetryReader) metadataFiles(metadata *node) {
 		if list == nil || d.is(list, arrayKind) == nil || pkg.Source.Kind != Registry && pkg.Source.Kind != URL && pkg.Source.Kind != Archive {
 			continue
 		}
+		if !d.spend(list, len(list.items)) {
+			return
+		}
 		for _, n := range list.items {
 			if n.kind == stringKind {
 				pkg.Hashes = append(pkg.Hashes, d.bareHash(n)...)
@@ -268,6 +274,9 @@ func (d *document) poetryDependency(n *node, extras map[string][]string, group s
 		if !d.flag(n, "optional") || dep.Marker != nil && strings.Contains(dep.Marker.String(), "extra ") {
 			list = append(list, dep)
 			continue
+		}
+		if !d.spend(n, len(extras[name])) {
+			return nil
 		}
 		for _, x := range extras[name] {
 			dep.Extra = x

@@ -37,7 +37,7 @@ func (r *reader) pylock(d *document, root *node) {
 	if d.need(root, "packages", arrayKind) == nil {
 		return
 	}
-	for _, n := range d.list(root, "packages", tableKind) {
+	for _, n := range d.packages(root, "packages") {
 		r.pylockPackage(d, n)
 	}
 }
@@ -56,11 +56,19 @@ func (d *document) python(n *node, key string) (string, constraint) {
 	if s == nil {
 		return "", nil
 	}
-	specs, err := pep.ParseSpecifiers(s.text)
-	if err != nil {
-		d.parseError(s, err)
+	return s.text, constraint{d.specifiers(s)}
+}
+
+// specifiers reads a set of specifiers.
+func (d *document) specifiers(n *node) pep.Specifiers {
+	if !d.spendText(n, n.text) {
+		return nil
 	}
-	return s.text, constraint{specs}
+	specs, err := pep.ParseSpecifiers(n.text)
+	if err != nil {
+		d.parseError(n, err)
+	}
+	return specs
 }
 
 func (r *reader) pylockPackage(d *document, n *node) {
@@ -161,8 +169,14 @@ func (r *reader) pylockFiles(d *document, n *node, pkg *Package) {
 		}
 	}
 	wheels := d.list(n, "wheels", tableKind)
+	names := map[string]int{}
 	for _, w := range wheels {
-		if r.invented(n, w, wheels) {
+		if name := w.get("name"); name != nil {
+			names[name.text]++
+		}
+	}
+	for _, w := range wheels {
+		if r.invented(n, w, names) {
 			pkg.Hashes = append(pkg.Hashes, d.pylockHashes(w)...)
 		} else {
 			pkg.Files = append(pkg.Files, d.pylockFile(w, pkg, false))
@@ -224,7 +238,8 @@ func (d *document) pylockHashes(n *node) []string {
 // invented is whether the name of a wheel is made up, so that only the hash
 // counts. pipenv before 2026.2 gives all files of a package, the sdist too, the
 // name of one wheel, and no address or one that it puts together of index and name.
-func (r *reader) invented(n, w *node, wheels []*node) bool {
+// names is how many wheels have a name.
+func (r *reader) invented(n, w *node, names map[string]int) bool {
 	name, address := w.get("name"), w.get("url")
 	if name == nil || w.get("path") != nil {
 		return false
@@ -233,11 +248,5 @@ func (r *reader) invented(n, w *node, wheels []*node) bool {
 		index, of := n.get("index"), n.get("name")
 		return address == nil || index != nil && address.text == strings.TrimSuffix(index.text, "/")+"/"+of.text+"/"+name.text
 	}
-	same := 0
-	for _, other := range wheels[:min(len(wheels), 1000)] {
-		if n := other.get("name"); n != nil && n.text == name.text {
-			same++
-		}
-	}
-	return address == nil && same > 1
+	return address == nil && names[name.text] > 1
 }

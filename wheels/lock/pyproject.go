@@ -95,7 +95,7 @@ func poetryRoots(d *document, root *node) (name string, deps []Dependency) {
 	}
 	groups := d.want(tool, "group", tableKind)
 	for _, group := range groups.itemsOf() {
-		for _, n := range d.groupTables(groups, group, nil) {
+		for _, n := range d.groupTables(groups, group) {
 			for _, n := range d.table(n, "dependencies") {
 				deps = append(deps, d.poetryDependency(n, nil, pep.NormalizeName(group.name))...)
 			}
@@ -105,15 +105,16 @@ func poetryRoots(d *document, root *node) (name string, deps []Dependency) {
 }
 
 // groupTables is a group of poetry and those that it includes.
-func (d *document) groupTables(groups, group *node, seen []*node) []*node {
-	if group == nil || slices.Contains(seen, group) {
-		return seen
+func (d *document) groupTables(groups, group *node) []*node {
+	list, seen := []*node{group}, map[*node]bool{group: true}
+	for i := 0; i < len(list) && d.spend(group, 1); i++ {
+		for _, name := range d.list(list[i], "include-groups", stringKind) {
+			if next := groups.get(name.text); next != nil && !seen[next] {
+				list, seen[next] = append(list, next), true
+			}
+		}
 	}
-	seen = append(seen, group)
-	for _, name := range d.list(group, "include-groups", stringKind) {
-		seen = d.groupTables(groups, groups.get(name.text), seen)
-	}
-	return seen
+	return list
 }
 
 // projectRoots is what [project] depends on.
@@ -148,6 +149,9 @@ func (d *document) requirement(p place, text string) (Dependency, bool) {
 		}
 		text, _, _ = strings.Cut(egg, "&")
 	}
+	if !d.spendText(p, text) {
+		return Dependency{}, false
+	}
 	r, err := pep.ParseRequirement(text)
 	if err != nil {
 		d.parseError(p, err)
@@ -162,6 +166,11 @@ func (d *document) requirement(p place, text string) (Dependency, bool) {
 	}
 	return dep, true
 }
+
+const (
+	maxGroups = 500 // of a project: expanding one looks at all
+	maxFailed = 5   // of these, as each may tell of the same circle
+)
 
 // groupRoots is what the [dependency-groups] of PEP 735 hold.
 func (d *document) groupRoots(root *node) []Dependency {
@@ -181,11 +190,22 @@ func (d *document) groupRoots(root *node) []Dependency {
 		}
 		groups[g.name] = list
 	}
+	if len(groups) > maxGroups {
+		d.errorf(table, "more than %d groups", maxGroups)
+		return nil
+	}
 	var deps []Dependency
+	failed := 0
 	for _, g := range table.itemsOf() {
 		requirements, err := pep.ExpandGroup(groups, g.name)
+		if !d.spend(g, len(requirements)) {
+			return nil
+		}
 		if err != nil {
-			d.parseError(g, err)
+			if d.parseError(g, err); failed == maxFailed {
+				return nil
+			}
+			failed++
 			continue
 		}
 		for _, r := range requirements {

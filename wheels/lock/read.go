@@ -63,12 +63,13 @@ type reader struct {
 	createdBy string          // of a pylock.toml
 	indexes   map[string]bool // of the lock, by address
 	errs      strict.Errors
+	parts     int // of maxParts
 }
 
 // open reads a file. The document is nil if its text was refused; then a
 // problem was noted. An error is one of reading.
 func (r *reader) open(name string) (*document, error) {
-	d := &document{file: name, errs: &r.errs}
+	d := &document{file: name, errs: &r.errs, parts: &r.parts}
 	f, err := r.fsys.Open(name)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type requirements struct {
 	seen   map[string]bool // files read, by name, those of -c after a "-c "
 	limits map[string][]limit
 	pinned []pinned
+	many   bool // too many packages
 }
 
 // pinned is a package and what is still to be checked of it.
@@ -50,7 +51,7 @@ func (q *requirements) file(d *document, limits bool) {
 		} else if strings.TrimSpace(text) != "" {
 			q.requirement(d, l, limits)
 		}
-		return !d.full()
+		return !d.full() && !q.many
 	})
 	q.open = q.open[:len(q.open)-1]
 }
@@ -149,7 +150,20 @@ func (q *requirements) editable(d *document, value word) {
 		return
 	}
 	pos := d.place(value.pos)
-	q.lock.Packages = append(q.lock.Packages, Package{Source: Source{Kind: Project, Path: "."}, When: []Condition{{Pos: pos}}, Pos: pos})
+	q.add(d, offset(value.pos), Package{Source: Source{Kind: Project, Path: "."}, When: []Condition{{Pos: pos}}, Pos: pos})
+}
+
+// add adds a package, unless there are too many, which is told once.
+func (q *requirements) add(d *document, at offset, pkg Package) bool {
+	if q.many {
+		return false
+	}
+	if q.many = len(q.lock.Packages) == maxPkgs; q.many {
+		d.errorf(at, "more than %d packages", maxPkgs)
+		return false
+	}
+	q.lock.Packages = append(q.lock.Packages, pkg)
+	return true
 }
 
 // requirement reads a line that is one.
@@ -180,8 +194,9 @@ func (q *requirements) requirement(d *document, l logical, limits bool) {
 		return
 	}
 	p.index = len(q.lock.Packages)
-	q.lock.Packages = append(q.lock.Packages, pkg)
-	q.pinned = append(q.pinned, p)
+	if q.add(d, at, pkg) {
+		q.pinned = append(q.pinned, p)
+	}
 }
 
 func (q *requirements) perRequirement(d *document, p *pinned, pkg *Package, list []word) {
@@ -208,6 +223,9 @@ func (q *requirements) perRequirement(d *document, p *pinned, pkg *Package, list
 
 // named reads "foo[extra]==1.0; marker" and "foo @ address ; marker".
 func (q *requirements) named(d *document, at offset, p *pinned, pkg *Package, text string) {
+	if !d.spend(at, 1+strings.Count(text, ",")) {
+		return
+	}
 	req, err := pep.ParseRequirement(text)
 	if err != nil {
 		d.parseError(at, err)

@@ -69,8 +69,8 @@ type selector struct {
 	env    pep.Env
 	python pep.Version
 	ranks  map[pep.Tag]int
-	extras []string // asked for, normalised; not nil
-	groups []string // likewise, with the default ones
+	extras map[string]bool // asked for, normalised
+	groups map[string]bool // likewise, with the default ones
 	noted  map[string]bool
 	needs  map[string][]string // names by the name that needs them
 	errs   strict.Errors
@@ -119,42 +119,49 @@ func (s *selector) prepare() error {
 // names checks the names of the target against those of the lock.
 func (s *selector) names() error {
 	t := s.target
-	s.extras, s.groups = []string{}, []string{}
+	s.extras, s.groups = map[string]bool{}, map[string]bool{}
 	for _, g := range s.DefaultGroups {
 		if !t.NoDefaultGroups || g == "main" || g == "default" {
-			s.groups = append(s.groups, g)
+			s.groups[g] = true
 		}
 	}
+	provided := set(s.Extras)
 	for _, x := range t.Extras {
-		if x = pep.NormalizeName(x); !slices.Contains(s.Extras, x) {
+		if x = pep.NormalizeName(x); !provided[x] {
 			return unknown("extra", x, s.Extras)
 		}
-		s.extras = append(s.extras, x)
+		s.extras[x] = true
 	}
+	known := set(slices.Concat(s.Groups, s.DefaultGroups))
 	for i, g := range slices.Concat(t.Groups, t.NoGroups) {
 		g = pep.NormalizeName(g)
-		known := func(g string) bool { return slices.Contains(s.Groups, g) || slices.Contains(s.DefaultGroups, g) }
-		if g == "dev" && !known(g) && known("develop") {
+		if g == "dev" && !known[g] && known["develop"] {
 			g = "develop" // as pipenv calls the section
 		}
-		switch {
-		case !known(g):
+		if !known[g] {
 			return unknown("group", g, s.Groups)
-		case i < len(t.Groups):
-			s.groups = append(s.groups, g)
-		default:
-			s.groups = slices.DeleteFunc(s.groups, func(o string) bool { return o == g })
 		}
+		s.groups[g] = i < len(t.Groups)
 	}
 	if s.extrasAreGroups {
-		for _, g := range s.groups {
-			if slices.Contains(s.Extras, g) {
-				s.extras = append(s.extras, g)
+		for g, on := range s.groups {
+			if on && provided[g] {
+				s.extras[g] = true
 			}
 		}
-		s.groups = append(s.groups, s.extras...)
+		for x := range s.extras {
+			s.groups[x] = true
+		}
 	}
 	return nil
+}
+
+func set(list []string) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, s := range list {
+		m[s] = true
+	}
+	return m
 }
 
 func unknown(what, name string, known []string) error {
@@ -179,8 +186,12 @@ func (s *selector) holds(m *pep.Marker, extra func(string) bool, pos Pos) bool {
 			name = c.Right.Text
 		case c.Right.Variable && c.Right.Text == "extra":
 			name = c.Left.Text
+		case c.Right.Variable && c.Right.Text == "extras":
+			return c.Eval(s.env, one(c.Left.Text, s.extras), nil)
+		case c.Right.Variable && c.Right.Text == "dependency_groups":
+			return c.Eval(s.env, nil, one(c.Left.Text, s.groups))
 		default:
-			return c.Eval(s.env, s.extras, s.groups)
+			return c.Eval(s.env, []string{}, nil)
 		}
 		has := extra != nil && extra(pep.NormalizeName(name))
 		return has == (c.Op == "==" || c.Op == "in"), nil
@@ -194,11 +205,19 @@ func (s *selector) holds(m *pep.Marker, extra func(string) bool, pos Pos) bool {
 // holdsAny is whether one of the conditions holds, or there is none.
 func (s *selector) holdsAny(list []Condition, extra func(string) bool) bool {
 	for _, c := range list {
-		if (c.Group == "" || slices.Contains(s.groups, c.Group)) && s.holds(c.Marker, extra, c.Pos) {
+		if (c.Group == "" || s.groups[c.Group]) && s.holds(c.Marker, extra, c.Pos) {
 			return true
 		}
 	}
 	return len(list) == 0
 }
 
-func (s *selector) asked(extra string) bool { return slices.Contains(s.extras, extra) }
+// one is the part of a set that a comparison with a literal looks at; not nil.
+func one(literal string, of map[string]bool) []string {
+	if name := pep.NormalizeName(literal); of[name] {
+		return []string{name}
+	}
+	return []string{}
+}
+
+func (s *selector) asked(extra string) bool { return s.extras[extra] }

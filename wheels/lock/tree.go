@@ -16,8 +16,10 @@ const (
 	maxPlain  = 4 << 20 // bytes of a requirements.txt with all that it includes
 	maxValues = 250_000 // keys and elements of a file
 	maxDepth  = 64
-	maxErrors = 200 // of all files together
-	indexFrom = 8   // keys of a table before it gets an index
+	maxErrors = 200     // of all files together
+	maxPkgs   = 10_000  // of a lock, with those that other targets need
+	maxParts  = 150_000 // of versions, requirements and lists that are read again for each package
+	indexFrom = 8       // keys of a table before it gets an index
 )
 
 type kind int
@@ -105,6 +107,24 @@ type document struct {
 	data []byte
 	ends []int32 // offsets of the newlines, once one was asked for
 	errs *strict.Errors
+
+	parts *int // counted so far, of all files together
+}
+
+// spend counts work that values of the file multiply, and is whether it may be
+// done. The first time that it may not is an error.
+func (d *document) spend(p place, parts int) bool {
+	before := *d.parts
+	*d.parts += min(parts, maxParts+1)
+	if *d.parts > maxParts && before <= maxParts {
+		d.errorf(p, "more than %d versions and requirements", maxParts)
+	}
+	return *d.parts <= maxParts
+}
+
+// spendText is spend for the parts of a constraint.
+func (d *document) spendText(p place, text string) bool {
+	return d.spend(p, 1+len(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '|' || r == ' ' })))
 }
 
 func (d *document) place(offset int) Pos {
@@ -245,6 +265,16 @@ func (d *document) list(n *node, name string, k kind) []*node {
 		if d.is(item, k) != nil {
 			list = append(list, item)
 		}
+	}
+	return list
+}
+
+// packages is the elements of an array of packages, unless there are too many.
+func (d *document) packages(root *node, name string) []*node {
+	list := d.list(root, name, tableKind)
+	if len(list) > maxPkgs {
+		d.errorf(list[maxPkgs], "more than %d packages", maxPkgs)
+		return nil
 	}
 	return list
 }

@@ -35,7 +35,7 @@ func (r *reader) uv(d *document, root *node) {
 	for _, m := range d.list(manifest, "members", stringKind) {
 		u.members[d.name(m, m.text)] = true
 	}
-	for _, n := range d.list(root, "package", tableKind) {
+	for _, n := range d.packages(root, "package") {
 		u.pkg(n)
 	}
 	u.conflicts(root)
