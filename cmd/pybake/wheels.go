@@ -81,9 +81,10 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "wheels":
 {"name", "packages": [{"name", "version", "origin", "file", "hashes", "why"}],
 "left": [{"name", "why"}]}.`,
 		Example: `  pybake wheels requirements.lock
-  pybake wheels uv.lock --python 3.13.5 --distro trixie --extra postgres --no-group dev
+  pybake wheels uv.lock --python 3.13.5 --distro trixie --extra postgres
   pybake wheels requirements.lock --dry-run
-  pip install --no-index --find-links HOUSE --require-hashes -r HOUSE/requirements.txt`,
+  cd HOUSE && pip install --no-index --find-links . --require-hashes \
+      -r requirements.txt`,
 		Args: wantArgs(0, 100, "LOCK"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.wheels(cmd.Context(), args, f) },
 	}
