@@ -38,6 +38,14 @@ func TestHostile(t *testing.T) {
 		{"JSON brackets", "Pipfile.lock", "{\"_meta\": " + strings.Repeat("[", maxSize-100)},
 		{"JSON objects", "Pipfile.lock", strings.Repeat("{\"_meta\":", maxSize/9-10)},
 		{"JSON values", "Pipfile.lock", "{\"_meta\": [" + strings.Repeat("1,", maxSize/2-100) + "1]}"},
+		{"editable lines", "requirements.txt", strings.Repeat("-e.\n", maxPlain/4-10)},
+		{"options", "requirements.txt", strings.Repeat("-e . ", maxPlain/5-10)},
+		{"specifiers", "requirements.txt", strings.Repeat("foo"+strings.Repeat(">=1,", 50_000)+">=1"+hash+"\n", 20)},
+		{"alternatives", "poetry.lock", "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\npython-versions = \"" + strings.Repeat(">=3||", maxSize/6) + ">=3\"\n" + poetryFoot},
+		{"extras of alternatives", "poetry.lock", "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\n[package.dependencies]\nx = [" + strings.Repeat("{optional=true},", 60_000) +
+			"]\n[package.extras]\n" + extras(40_000) + poetryFoot},
+		{"wheels of one name", "pylock.toml", pylockHead + "wheels = [" + strings.Repeat("{name=\"foo-1.0-py3-none-any.whl\",hashes={sha256=\""+digits+"\"}},", 60_000) + "]\n"},
+		{"JSON packages", "Pipfile.lock", "{\"_meta\":{\"pipfile-spec\":6},\"default\":{" + jsonPins(62_000) + "}}"},
 		{"JSON string", "Pipfile.lock", "{\"" + strings.Repeat("\\u0041", maxSize/6-100) + "\": 1}"},
 	}
 	for _, tt := range tests {
@@ -107,6 +115,22 @@ func pins(n int) string {
 		fmt.Fprintf(&b, "p%d==1 --hash=%s\n", i, sha)
 	}
 	return b.String()
+}
+
+func extras(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "e%d = [\"x\"]\n", i)
+	}
+	return b.String()
+}
+
+func jsonPins(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "\"p%d\":{\"version\":\"==1\",\"hashes\":[%q]},", i, sha)
+	}
+	return strings.TrimSuffix(b.String(), ",")
 }
 
 func keys(n int) string {
@@ -217,5 +241,44 @@ func TestAlternatives(t *testing.T) {
 	}
 	if got, want := list(fstest.MapFS{"r.txt": {Data: []byte(strings.Repeat("foo==1.0"+hash+"\n", 200))}}, "r.txt", Options{}, python311), "read: r.txt:101:1: more than 100 entries of foo"; got != want {
 		t.Errorf("got %.300s, want %s", got, want)
+	}
+}
+
+// TestHostileProject holds a pyproject.toml whose groups include each other
+// without end, or whose lists a lock multiplies, to the same bounds.
+func TestHostileProject(t *testing.T) {
+	old := strings.Replace(poetryFoot, "2.1", "1.1", 1)
+	var chain, doubled, groups, entries strings.Builder
+	for i := range 50_000 {
+		fmt.Fprintf(&chain, "[tool.poetry.group.g%d]\ninclude-groups = [\"g%d\"]\n", i, i+1)
+	}
+	for i := range 400 {
+		fmt.Fprintf(&doubled, "g%d = [{include-group = \"g%d\"}, {include-group = \"g%[2]d\"}]\n", i, i+1)
+	}
+	for i := range 600 {
+		fmt.Fprintf(&groups, "g%d = []\n", i)
+	}
+	for i := range 100 {
+		fmt.Fprintf(&entries, "[[package]]\nname = \"foo\"\nversion = \"1.%d\"\n", i)
+	}
+	tests := []struct{ name, lock, project, want string }{
+		{"chain", old, chain.String(), "more than 150000 versions and requirements"},
+		{"doubled", old, "[dependency-groups]\n" + doubled.String() + "g400 = []\n", "dependency group g0: more than 2000 entries"},
+		{"many groups", old, "[dependency-groups]\n" + groups.String(), "more than 500 groups"},
+		{"requirements again and again", old, "[dependency-groups]\na = [" + strings.Repeat("{include-group = \"b\"},", 2000) + "]\nb = [" + strings.Repeat("\"foo\",", 2000) + "]\n", "dependency group a: more than 2000 entries"},
+		{"files again and again", entries.String() + old + "[metadata.files]\nfoo = [" + strings.Repeat("{file=\"foo-1.0.tar.gz\",hash=\""+sha+"\"},", 60_000) + "]\n", "", "more than 150000 versions and requirements"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			fsys := fstest.MapFS{"poetry.lock": {Data: []byte(tt.lock)}, "pyproject.toml": {Data: []byte("[tool.poetry]\nname = \"demo\"\n" + tt.project)}}
+			start := cpu(t)
+			_, err := Read(fsys, "poetry.lock", Options{})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %.300v, want %s", err, tt.want)
+			}
+			if took := cpu(t) - start; took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
 	}
 }

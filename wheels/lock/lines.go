@@ -56,12 +56,15 @@ type word struct {
 	pos  int
 }
 
-// words splits a line at spaces outside of quotes, and takes the quotes off.
+const maxWords = 100_000 // of a line
+
+// words splits a line at spaces outside of quotes, and takes the quotes off. Of a
+// line that has too many there is one more than maxWords.
 func words(l logical) []word {
 	var list []word
 	var b strings.Builder
 	start, quote := -1, byte(0)
-	for i := 0; i <= len(l.text); i++ {
+	for i := 0; i <= len(l.text) && len(list) <= maxWords; i++ {
 		var c byte = ' '
 		if i < len(l.text) {
 			c = l.text[i]

@@ -25,7 +25,9 @@ type requirements struct {
 	seen   map[string]bool // files read, by name, those of -c after a "-c "
 	limits map[string][]limit
 	pinned []pinned
-	many   bool // too many packages
+
+	limited int  // lines so far
+	many    bool // too many
 }
 
 // pinned is a package and what is still to be checked of it.
@@ -47,13 +49,23 @@ func (q *requirements) file(d *document, limits bool) {
 	q.open = append(q.open, d.file)
 	lines(d.data, func(l logical) bool {
 		if text := strings.TrimLeft(l.text, " \t"); strings.HasPrefix(text, "-") {
-			q.option(d, words(l), limits)
+			q.option(d, q.words(d, l), limits)
 		} else if strings.TrimSpace(text) != "" {
 			q.requirement(d, l, limits)
 		}
 		return !d.full() && !q.many
 	})
 	q.open = q.open[:len(q.open)-1]
+}
+
+// words is the words of a line, none if there are too many.
+func (q *requirements) words(d *document, l logical) []word {
+	list := words(l)
+	if len(list) > maxWords {
+		d.errorf(offset(l.pos), "more than %d words in a line", maxWords)
+		return nil
+	}
+	return list
 }
 
 // option reads a line of options.
@@ -172,7 +184,7 @@ func (q *requirements) requirement(d *document, l logical, limits bool) {
 	p := pinned{doc: d}
 	pkg := Package{}
 	if i := optionsFrom(text); i >= 0 {
-		q.perRequirement(d, &p, &pkg, words(logical{text[i:], l.pos + i}))
+		q.perRequirement(d, &p, &pkg, q.words(d, logical{text[i:], l.pos + i}))
 		text = text[:i]
 	}
 	lead := len(text) - len(strings.TrimLeft(text, " \t"))
@@ -188,6 +200,10 @@ func (q *requirements) requirement(d *document, l logical, limits bool) {
 	}
 	if len(*d.errs) > before || d.full() {
 		return
+	}
+	if q.limited++; limits && q.limited > 2*maxPkgs {
+		d.errorf(at, "more than %d lines of packages and constraints", 2*maxPkgs)
+		q.many = true
 	}
 	if limits {
 		q.limits[pkg.Name] = append(q.limits[pkg.Name], limit{p.specs, p.hashes, pkg.Pos})
