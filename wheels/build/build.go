@@ -5,7 +5,9 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"sync"
 	"time"
@@ -68,8 +70,11 @@ type Job struct {
 	Source  Source
 	Wheels  []Wheel // build requirements, all of them
 
-	Backend     string   // "setuptools.build_meta:__legacy__"
-	BackendPath []string // relative to the source: {"backend"}
+	// Subdirectory of the source is where the project is and hooks run:
+	// "python/foo"; empty is the top.
+	Subdirectory string
+	Backend      string   // "setuptools.build_meta:__legacy__"
+	BackendPath  []string // relative to the project: {"backend"}
 
 	ConfigSettings map[string][]string
 	Env            map[string]string // over the environment of hooks
@@ -101,6 +106,12 @@ func (b *Builder) interpreter() string { return path.Join(b.Prefix, "bin", "pyth
 // Start starts the container of a job, with its environment and source in it. The
 // caller closes the Run.
 func (b *Builder) Start(ctx context.Context, job Job) (*Run, error) {
+	if job.Source == nil || job.Backend == "" {
+		return nil, fmt.Errorf("build %s: no source or no backend given", job)
+	}
+	if job.Subdirectory != "" && !fs.ValidPath(job.Subdirectory) {
+		return nil, fmt.Errorf("build %s: subdirectory %s: not a path within the source", job, job.Subdirectory)
+	}
 	if job.Log == nil {
 		job.Log = io.Discard
 	}

@@ -84,15 +84,28 @@ def in_container():
     return os.getppid() == 0 and os.getpid() != 1 and os.getuid() != 0
 
 
+def others():
+    """Whether this user has other processes, zombies too."""
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and int(name) != os.getpid() and os.stat("/proc/" + name).st_uid == os.getuid():
+                return True
+        except OSError:  # it has ended
+            pass
+    return False
+
+
 def kill_rest():
     """Kills all processes of this user but this one."""
     if not in_container():
         return
     for _ in range(1000):
+        if not others():
+            return
         try:
             os.kill(-1, signal.SIGKILL)
         except ProcessLookupError:
-            return
+            pass
         time.sleep(0.001)  # process 1 buries them
 
 

@@ -3,7 +3,6 @@
 package build
 
 import (
-	"archive/tar"
 	"context"
 	"io"
 	"os"
@@ -94,21 +93,10 @@ func (b *Builder) with(memory, pids int64, limit time.Duration) *Builder {
 	return &Builder{Engine: b.Engine, Image: b.Image, Prefix: b.Prefix, Series: b.Series, Memory: memory, PIDs: pids, Limit: limit}
 }
 
-// files is a source of a few files.
-type files map[string]string
-
-func (f files) WriteTar(dst *tar.Writer, top string, uid, gid int) error {
-	var all []fetch.MemFile
-	for name, text := range f {
-		all = append(all, fetch.MemFile{Name: name, Data: []byte(text)})
-	}
-	return fetch.PackFiles(dst, all, fetch.Rules{Top: top, UID: uid, GID: gid, MTime: time.Unix(1e9, 0)})
-}
-
 // backend is a job whose backend is in its tree.
 func backend(code string) Job {
 	return Job{
-		Name: "x", Version: "1", Source: files{"own.py": code, "data.txt": "data"},
+		Name: "x", Version: "1", Source: source{"own.py": code, "data.txt": "data"},
 		Backend: "own", BackendPath: []string{"."}, Epoch: time.Unix(1e9, 0), Jobs: 2,
 	}
 }

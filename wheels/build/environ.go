@@ -3,12 +3,13 @@ package build
 import (
 	"encoding/json"
 	"maps"
+	"path"
 	"strconv"
 	"time"
 )
 
 const (
-	cflags = "-O3 -g0 -fstack-protector-strong -fstack-clash-protection" +
+	cflags = "-fno-strict-overflow -DNDEBUG -O3 -g0 -fstack-protector-strong -fstack-clash-protection" +
 		" -ffile-prefix-map=" + srcDir + "=. -ffile-prefix-map=" + envDir + "=env"
 	ldflags = "-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1 -Wl,-S"
 )
@@ -51,7 +52,7 @@ type request struct {
 
 func (r *Run) request() ([]byte, error) {
 	q := request{
-		Python: envDir + "/bin/python", Source: srcDir, Out: outDir, State: stateDir, Env: r.environ(),
+		Python: envDir + "/bin/python", Source: path.Join(srcDir, r.job.Subdirectory), Out: outDir, State: stateDir, Env: r.environ(),
 		Backend: r.job.Backend, BackendPath: r.job.BackendPath,
 	}
 	for key, values := range r.job.ConfigSettings {

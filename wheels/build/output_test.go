@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pybake/pybake/internal/fetch"
 )
 
 func TestMisnamed(t *testing.T) {
@@ -119,6 +121,7 @@ func TestEnviron(t *testing.T) {
 			t.Errorf("%s=%s", key, env[key])
 		}
 	}
+	r.job.Subdirectory = "python/x"
 	r.job.Epoch, r.job.Jobs = time.Unix(1e9, 0), 4
 	if env := r.environ(); env["SOURCE_DATE_EPOCH"] != "1000000000" || env["MAKEFLAGS"] != "-j4" || env["CARGO_BUILD_JOBS"] != "4" {
 		t.Error(env)
@@ -127,11 +130,36 @@ func TestEnviron(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"config_settings":{"one":"1","two":["1","2"]}`, `"backend_path":null`} {
+	for _, want := range []string{`"config_settings":{"one":"1","two":["1","2"]}`, `"backend_path":null`, `"source":"/build/src/python/x"`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%s: no %s", text, want)
 		}
 	}
+}
+
+func TestStartRefused(t *testing.T) {
+	src := source(nil)
+	for want, job := range map[string]Job{
+		"no source or no backend":                         {Name: "x", Backend: "b"},
+		"build x 1: no source or no backend":              {Name: "x", Version: "1", Source: src},
+		"subdirectory ../y: not a path within the source": {Name: "x", Source: src, Backend: "b", Subdirectory: "../y"},
+		"subdirectory /y: not a path within the source":   {Name: "x", Source: src, Backend: "b", Subdirectory: "/y"},
+	} {
+		if _, err := new(Builder).Start(t.Context(), job); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// source is a source of a few files.
+type source map[string]string
+
+func (s source) WriteTar(dst *tar.Writer, top string, uid, gid int) error {
+	var all []fetch.MemFile
+	for name, text := range s {
+		all = append(all, fetch.MemFile{Name: name, Data: []byte(text)})
+	}
+	return fetch.PackFiles(dst, all, fetch.Rules{Top: top, UID: uid, GID: gid, MTime: time.Unix(1e9, 0)})
 }
 
 func TestInstalled(t *testing.T) {

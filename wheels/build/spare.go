@@ -65,12 +65,17 @@ func (b *Builder) container(ctx context.Context) (c *engine.Container, spare boo
 	b.spare = nil
 	b.mu.Unlock()
 	if waiting != nil {
-		s := <-waiting
-		if s.Container != nil && time.Since(s.since) < spareLife {
-			return s.Container, true, nil
-		}
-		if err := s.remove(ctx); err != nil {
-			return nil, false, err
+		select {
+		case s := <-waiting:
+			if s.Container != nil && time.Since(s.since) < spareLife {
+				return s.Container, true, nil
+			}
+			if err := s.remove(ctx); err != nil {
+				return nil, false, err
+			}
+		case <-ctx.Done():
+			go func() { _ = (<-waiting).remove(ctx) }()
+			return nil, false, fmt.Errorf("start container from %s: %w", b.Image, context.Cause(ctx))
 		}
 	}
 	c, err = b.fresh(ctx)
