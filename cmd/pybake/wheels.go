@@ -299,8 +299,19 @@ func (a *app) buildConstraints(p *project.Project, files []string) ([]string, er
 	return all, errors.Join(errs...)
 }
 
+// house is one house on its way.
+type house struct {
+	*wheels.Builder
+	project *project.Project
+	req     wheels.Request
+	plan    *wheels.Plan
+	flags   wheelsFlags
+	maker   *distro.Maker // nil: not connected
+	done    func() error
+}
+
 // wheelhouse makes one house and prints it.
-func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Request, plan *wheels.Plan, f wheelsFlags) (err error) {
+func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Request, plan *wheels.Plan, f wheelsFlags) error {
 	for _, note := range plan.Notes {
 		a.display.Note("%s", note)
 	}
@@ -312,71 +323,78 @@ func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Req
 	if err != nil {
 		return err
 	}
-	b := &wheels.Builder{
+	h := &house{project: p, req: req, plan: plan, flags: f, done: func() error { return nil }, Builder: &wheels.Builder{
 		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), LockPath: lockPath,
 		Jobs: f.jobs, Frozen: f.frozen, Verify: f.verify, Git: a.git(),
-	}
-	b.Python, err = store.Latest(python.Kind, map[string]string{"version": plan.Python, "distro": plan.Distro, "arch": plan.Arch})
+	}}
+	h.Python, err = store.Latest(python.Kind, map[string]string{"version": plan.Python, "distro": plan.Distro, "arch": plan.Arch})
 	if err != nil && !errors.Is(err, artifacts.ErrNotFound) {
 		return err
 	}
 	if f.dryRun {
-		if b.Finder, err = a.finder(p, req.Lock, b.Python, f); err != nil {
-			return err
-		}
-		if err := b.Finder.Settle(ctx, plan); err != nil {
+		if err := a.settle(ctx, h); err != nil {
 			return err
 		}
 		return a.printPlan(plan)
 	}
-	var maker *distro.Maker
-	done := func() error { return nil }
-	connect := func() error {
-		if maker != nil {
-			return nil
-		}
-		if maker, done, err = a.distroMaker(ctx, p); err != nil {
-			return err
-		}
-		b.Engine, b.Distros = maker.Engine, maker
-		_, err := store.Sweep()
-		return err
-	}
-	made, built, err := func() (*artifacts.Artifact, bool, error) {
-		if b.Python == nil {
-			if err := connect(); err != nil {
-				return nil, false, err
-			}
-			if err := a.bakeFor(ctx, p, b, maker, plan); err != nil {
-				return nil, false, err
-			}
-		}
-		if b.Finder, err = a.finder(p, req.Lock, b.Python, f); err != nil {
-			return nil, false, err
-		}
-		if err := b.Finder.Settle(ctx, plan); err != nil {
-			return nil, false, err
-		}
-		repin := f.repin || len(f.repinBuild) > 0
-		if !repin && !f.verify {
-			if found, err := b.Find(ctx, plan); err == nil {
-				return found, false, nil
-			}
-		}
-		if err := connect(); err != nil {
-			return nil, false, err
-		}
-		if repin {
-			if err := repinWheels(lockPath, plan, f); err != nil {
-				return nil, false, err
-			}
-		}
-		return b.Ensure(ctx, plan)
-	}()
-	if err = ended(err, done()); err != nil {
+	made, built, err := a.ensureHouse(ctx, h)
+	if err = ended(err, h.done()); err != nil {
 		return err
 	}
 	return a.printHouse(store, made, map[bool]string{true: "built", false: "found"}[built])
+}
+
+// settle chooses the files of the house.
+func (a *app) settle(ctx context.Context, h *house) (err error) {
+	if h.Finder, err = a.finder(h.project, h.req.Lock, h.Python, h.flags); err != nil {
+		return err
+	}
+	return h.Settle(ctx, h.plan)
+}
+
+// ensureHouse finds or makes the house, and the Python before it if need be. The
+// engine is asked for nothing as long as it is not needed.
+func (a *app) ensureHouse(ctx context.Context, h *house) (_ *artifacts.Artifact, built bool, err error) {
+	if h.Python == nil {
+		if err := a.connectHouse(ctx, h); err != nil {
+			return nil, false, err
+		}
+		if err := a.bakeFor(ctx, h); err != nil {
+			return nil, false, err
+		}
+	}
+	if err := a.settle(ctx, h); err != nil {
+		return nil, false, err
+	}
+	repin := h.flags.repin || len(h.flags.repinBuild) > 0
+	if !repin && !h.Verify {
+		if found, err := h.Find(ctx, h.plan); err == nil {
+			return found, false, nil
+		}
+	}
+	if err := a.connectHouse(ctx, h); err != nil {
+		return nil, false, err
+	}
+	if repin {
+		if err := repinWheels(h.LockPath, h.plan, h.flags); err != nil {
+			return nil, false, err
+		}
+	}
+	return h.Ensure(ctx, h.plan)
+}
+
+// connectHouse connects to the engine, once.
+func (a *app) connectHouse(ctx context.Context, h *house) (err error) {
+	if h.maker != nil {
+		return nil
+	}
+	maker, done, err := a.distroMaker(ctx, h.project)
+	if err != nil {
+		return err
+	}
+	h.maker, h.done, h.Engine, h.Distros = maker, done, maker.Engine, maker
+	_, err = h.Store.Sweep()
+	return err
 }
 
 // repinWheels drops the pins that are to be made anew.
@@ -393,20 +411,20 @@ func repinWheels(lockPath string, plan *wheels.Plan, f wheelsFlags) error {
 }
 
 // bakeFor bakes the Python that a house is for.
-func (a *app) bakeFor(ctx context.Context, p *project.Project, b *wheels.Builder, maker *distro.Maker, plan *wheels.Plan) error {
+func (a *app) bakeFor(ctx context.Context, h *house) error {
 	set, err := a.recipes()
 	if err != nil {
 		return err
 	}
-	a.display.Note("python %s for %s is not in the store: baking it first", plan.Python, plan.Distro)
-	req := python.Request{Version: plan.Python, Distro: plan.Distro, Arch: plan.Arch, Release: 1}
+	a.display.Note("python %s for %s is not in the store: baking it first", h.plan.Python, h.plan.Distro)
+	req := python.Request{Version: h.plan.Python, Distro: h.plan.Distro, Arch: h.plan.Arch, Release: 1}
 	client := a.httpClient()
-	pb := &python.Builder{
-		Store: b.Store, Engine: maker.Engine, Distros: maker, Fetcher: maker.Fetcher, HTTP: client,
-		Places: python.Places(p.Sources, client), Report: a.display, Jobs: b.Jobs, LogDir: b.LogDir, LockPath: b.LockPath,
+	b := &python.Builder{
+		Store: h.Store, Engine: h.Engine, Distros: h.Distros, Fetcher: h.maker.Fetcher, HTTP: client,
+		Places: python.Places(h.project.Sources, client), Report: a.display, Jobs: h.Jobs, LogDir: h.LogDir, LockPath: h.LockPath,
 	}
-	a.expect(b.Store, set, req, []string{"builder"})
-	b.Python, _, err = pb.Ensure(ctx, req, set)
+	a.expect(h.Store, set, req, []string{"builder"})
+	h.Python, _, err = b.Ensure(ctx, req, set)
 	return err
 }
 
