@@ -40,7 +40,7 @@
 //	house: requirements consistent      pip check
 //	house: shared libraries resolve     ldd of every program and library
 //	house: modules import               every top-level module, and every extension module
-//	                                    as far as the loader and its initialisation go
+//	                                    as far as the loader goes
 //	house: console scripts load         their modules import and have the attribute
 //
 // The last three run as an ordinary user who cannot write to the environment,
@@ -49,8 +49,9 @@
 //
 // Some things that wheels carry by mistake are noted and not held against them:
 // top-level modules that nobody can own ("tests", "docs"), when they do not
-// import or overwrite each other; extension modules, apart from top-level ones,
-// that need a Python module which the lock does not have; scripts of an extra
-// likewise; files for another C library or machine; __init__.py files that only
-// declare a namespace.
+// import or overwrite each other; modules of a namespace and scripts of an extra
+// that need a Python module which the lock does not have; extension modules,
+// apart from top-level ones, that load but do not come up by themselves; files
+// for another C library or machine; __init__.py files that only declare a
+// namespace.
 package gate

@@ -330,10 +330,13 @@ class Use:
         said = result["said"]
         if not said:
             return "ok", ""
-        stray = item["module"].split(".")[0] in self.config["strays"]
-        if stray and item["kind"] != "script" or result["missing"] and (item["kind"] == "extension" or item.get("extras")):
-            return "noted", said
-        return "failed", said
+        kind, parts = item["kind"], item["module"].split(".")
+        if kind == "extension":
+            # Some want to be imported by another module first, or need what the lock does not have: loading is what counts.
+            return ("failed" if result["loader"] else "noted"), said
+        stray = parts[0] in self.config["strays"] and kind != "script"
+        optional = item.get("extras") or kind == "import" and len(parts) > 1  # a module of a namespace, not the top
+        return ("noted" if stray or result["missing"] and optional else "failed"), said
 
     def child(self, wheel, items, deadline):
         """The results of a process, in the order of the items, and how it ended if there are fewer."""
@@ -385,6 +388,12 @@ def missing(e):
     return isinstance(e, ImportError) and not str(getattr(e, "path", None) or "").endswith(".so")
 
 
+def loader(e):
+    """Whether it was the loader that failed: a shared library, a symbol, a version of one, or no module in the file."""
+    return isinstance(e, ImportError) and bool(re.search(
+        "cannot open shared object|undefined symbol|version `.*' not found|does not define|wrong ELF|invalid ELF", str(e)))
+
+
 class NoParent(ImportError):
     """The package of an extension module does not import."""
 
@@ -408,12 +417,12 @@ def child(fd):
     with os.fdopen(fd, "w", buffering=1) as out:
         os.set_inheritable(fd, False)
         for item in items:
-            result = {"said": "", "missing": False}
+            result = {"said": "", "missing": False, "loader": False}
             try:
                 load(item)
             except BaseException as e:
                 traceback.print_exc()
-                result = {"said": describe(e), "missing": missing(e)}
+                result = {"said": describe(e), "missing": missing(e), "loader": loader(e)}
             out.write(json.dumps(result) + "\n")
     # Threads and exit handlers of what was imported are not the subject.
     sys.stdout.flush()
