@@ -27,8 +27,8 @@ type Gate struct {
 	Known    []project.Package // what an earlier run pinned for the house; may be nil
 	Builders []string          // images that wheels were built in; may be nil
 
-	// Absent are libraries that need not be there, by wheel and name, with the
-	// reason: "torch" → "libcuda.so.1" → "comes with the driver".
+	// Absent are libraries that need not be there, by wheel and name or pattern of
+	// path.Match, with the reason: "torch" → "libcuda.so.*" → "comes with the driver".
 	Absent map[string]map[string]string
 
 	Jobs  int           // processes at once; 0 is 1

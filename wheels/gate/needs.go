@@ -46,7 +46,7 @@ type UnresolvedError struct {
 }
 
 func (e *UnresolvedError) Error() string {
-	return fmt.Sprintf("runtime packages of %s: name them in the recipe of the wheel:\n  %s", e.Target, strings.Join(e.Problems, "\n  "))
+	return fmt.Sprintf("runtime packages of %s: name the package in the recipe of the wheel, or the library as one that need not be there:\n  %s", e.Target, strings.Join(e.Problems, "\n  "))
 }
 
 // Needs finds the packages of the distro that wheels need beside the base and
@@ -137,7 +137,11 @@ func (g *Gate) owners(ctx context.Context, wants []want, known map[string]string
 	if len(left) == 0 {
 		return found, nil
 	}
-	done := g.Report.Step("packages that have " + strings.Join(left, ", "))
+	some := strings.Join(left[:min(3, len(left))], ", ")
+	if more := len(left) - 3; more > 0 {
+		some += fmt.Sprintf(" and %d more", more)
+	}
+	done := g.Report.Step("packages that have " + some)
 	archive, err := g.Distros.FindOwners(ctx, g.Target, g.Base, left)
 	done(err)
 	if err != nil {

@@ -72,7 +72,7 @@ func TestNeedsOf(t *testing.T) {
 
 func TestUnresolvedError(t *testing.T) {
 	e := &UnresolvedError{Target: distro.Target{Arch: "amd64"}, Problems: []string{"liba.so.1, wanted by x 1 (x.so): no package has it", "libb.so"}}
-	want := "runtime packages of -amd64: name them in the recipe of the wheel:\n  liba.so.1, wanted by x 1 (x.so): no package has it\n  libb.so"
+	want := "runtime packages of -amd64: name the package in the recipe of the wheel, or the library as one that need not be there:\n  liba.so.1, wanted by x 1 (x.so): no package has it\n  libb.so"
 	if e.Error() != want {
 		t.Errorf("%q", e)
 	}

@@ -47,7 +47,7 @@ func (h *house) trace(system func(library string) bool, absent map[string]map[st
 				case carried[library]:
 					b.Loaded = append(b.Loaded, library)
 				case system(library):
-				case absent[p.Name][library] != "":
+				case named(absent[p.Name], library):
 				default:
 					wants = append(wants, want{library, p, b.Path})
 				}
@@ -55,6 +55,16 @@ func (h *house) trace(system func(library string) bool, absent map[string]map[st
 		}
 	}
 	return wants
+}
+
+// named is whether one of the keys, which are patterns of path.Match, fits.
+func named(patterns map[string]string, library string) bool {
+	for pattern := range patterns {
+		if ok, err := path.Match(pattern, library); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // onRunPath is whether the file's own run path leads to a file of the house

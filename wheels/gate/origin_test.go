@@ -96,7 +96,7 @@ func TestTrace(t *testing.T) {
 		},
 		{
 			name:  "need not be there",
-			parts: []*part{made("gpu", nil, map[string]binary{"gpu/x.so": needs("libcuda.so.1", "libnvml.so.1")})},
+			parts: []*part{made("gpu", nil, map[string]binary{"gpu/x.so": needs("libcuda.so.1", "libnvml.so.1", "libQt5Gui.so.5")})},
 			want:  "libnvml.so.1 of gpu (gpu/x.so)",
 		},
 		{
@@ -106,7 +106,7 @@ func TestTrace(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			wants := together(test.parts).trace(base, map[string]map[string]string{"gpu": {"libcuda.so.1": "comes with the driver"}})
+			wants := together(test.parts).trace(base, map[string]map[string]string{"gpu": {"libcuda.so.1": "comes with the driver", "libQt5*.so.5": "plug-ins", "[": "no pattern"}})
 			var got []string
 			for _, w := range wants {
 				got = append(got, w.library+" of "+w.part.Name+" ("+w.part.files[w.file].name+")")

@@ -62,7 +62,7 @@ func TestProve(t *testing.T) {
 		"installed is the lock":       {"8 packages, and of the environment pip"},
 		"shared libraries resolve":    {"6 files", "not-here: libnobody.so.3 need not be there: comes with the driver"},
 		"modules import": {
-			"8 modules and 3 extension modules", "not_here 1.0: import not_here: left out: only inside uwsgi",
+			"7 modules and 3 extension modules", "not_here 1.0: import not_here: left out: only inside uwsgi",
 			"Pure.App 1.0: import tests: ModuleNotFoundError: No module named 'pytest_is_not_here'",
 		},
 		"console scripts load": {"1 script", "Pure.App 1.0: script with-extra: ModuleNotFoundError: No module named 'absent'"},

@@ -12,7 +12,7 @@ use, as an ordinary user, uses what is installed. CONFIG is a JSON object:
   limit    seconds that the imports of a wheel may take
   wheels   what the Go side knows of each wheel, see facts.go
   skip     {wheel: {module: reason}}: modules that cannot be imported here, with all below them
-  absent   {wheel: {library: reason}}: shared libraries that need not be there
+  absent   {wheel: {library: reason}}: shared libraries, by names or patterns, that need not be there
   strays   top-level modules that nobody owns: that they do not import is noted only
 
 RESULTS becomes a JSON array of {"name", "ok", "seconds", "detail"}, written anew after each check. A detail has a
@@ -23,6 +23,7 @@ line for each thing that was found.
 imports for the parent: it reads a JSON array of items from its standard input and writes lines to the file FD.
 """
 import concurrent.futures
+import fnmatch
 import importlib
 import json
 import os
@@ -237,7 +238,7 @@ class Use:
         if m:
             library = m.group(1)
             if library in (b["needed"] or []):
-                if library in (b["loaded"] or []) or library in self.absent(wheel):
+                if library in (b["loaded"] or []) or self.absent(wheel, library):
                     return None
                 return library + ": not found"
             # A library of the house that needs it is a file of its own here.
@@ -246,8 +247,9 @@ class Use:
             return re.sub(r"^%s: " % re.escape(path), "", line)
         return None
 
-    def absent(self, wheel):
-        return (self.config["absent"] or {}).get(wheel["name"]) or {}
+    def absent(self, wheel, library):
+        patterns = (self.config["absent"] or {}).get(wheel["name"]) or {}
+        return any(fnmatch.fnmatchcase(library, p) for p in patterns)
 
     # Imports.
 
