@@ -239,7 +239,7 @@ func TestGitSays(t *testing.T) {
 // program.
 func TestGitRunsNothing(t *testing.T) {
 	o := newOrigin(t)
-	commit := o.commit("setup.py", "x")
+	commit := o.commit("setup.py", "x", ".gitattributes", "setup.py filter=evil")
 	home, marker := t.TempDir(), filepath.Join(t.TempDir(), "ran")
 	touch := "touch " + marker
 	put(t, home, ".config/git/attributes", "* filter=evil\n")
