@@ -9,9 +9,10 @@
 //
 //	program headers   4096
 //	dynamic section   1 MiB
-//	dynamic strings   64 MiB, each string 4096 bytes
-//	notes             1 MiB each
-//	symbol versions   100,000
+//	dynamic strings   64 MiB, each string that is read 4096 bytes
+//	names             16 KiB: soname, libraries needed and run paths together
+//	notes             1 MiB
+//	symbol versions   10,000 with 256 KiB
 //
 // Sources: System V gABI, chapters 4 and 5; LSB Core, symbol versioning;
 // Debian's dpkg-buildflags(1) for the hardening.

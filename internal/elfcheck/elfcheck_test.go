@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,23 @@ func TestCut(t *testing.T) {
 	for n := range len(data) {
 		if _, err := Read(bytes.NewReader(data[:n]), int64(n)); err == nil {
 			t.Errorf("%d of %d bytes were taken", n, len(data))
+		}
+	}
+}
+
+// TestLimits are files that would take more than they are.
+func TestLimits(t *testing.T) {
+	many := func(n int, s string) []string { return slices.Repeat([]string{s}, n) }
+	for want, data := range map[string][]byte{
+		"DT_NEEDED: more than 16384 bytes of names": elftest.Build(elftest.Spec{Needed: many(9, strings.Repeat("n", 2000))}),
+		"DT_RUNPATH: string 0x1 has no end":         elftest.Build(elftest.Spec{RunPath: strings.Repeat("r", maxString)}),
+		"too many symbol versions":                  elftest.Build(elftest.Spec{Needs: map[string][]string{"l": many(100, strings.Repeat("v", 4000))}}),
+		"interpreter of 4097 bytes, more than 4096": elftest.Build(elftest.Spec{Interp: strings.Repeat("i", maxString)}),
+		"dynamic section of ":                       elftest.Build(elftest.Spec{Needed: many(70_000, "n")}),
+	} {
+		_, err := Read(bytes.NewReader(data), int64(len(data)))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

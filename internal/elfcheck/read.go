@@ -18,8 +18,9 @@ const (
 	maxDynamic = 1 << 20
 	maxStrings = 64 << 20
 	maxString  = 4096
+	maxNames   = 16 << 10 // bytes of soname, libraries needed and run paths together
 	maxNotes   = 1 << 20
-	maxInits   = 10_000
+	maxInits   = 1000
 )
 
 // reader reads one file.
@@ -34,6 +35,7 @@ type reader struct {
 
 	dynamic map[elf.DynTag][]uint64
 	strings []byte // those of the dynamic section
+	named   int    // bytes of names so far
 }
 
 // Read reads an ELF file of size bytes.
@@ -233,6 +235,9 @@ func (e *reader) list(tag elf.DynTag) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%v: %w", tag, err)
 		}
+		if e.named += len(s) + 1; e.named > maxNames {
+			return nil, fmt.Errorf("%v: more than %d bytes of names", tag, maxNames)
+		}
 		out = append(out, s)
 	}
 	return out, nil
@@ -252,14 +257,16 @@ func (e *reader) text(at uint64) (string, error) {
 
 // notes looks for the build id.
 func (e *reader) notes() error {
+	left := maxNotes
 	for _, p := range e.progs {
 		if elf.ProgType(p.Type) != elf.PT_NOTE || e.file.BuildID != "" {
 			continue
 		}
-		data, err := e.bytes("notes", p.Off, p.Filesz, maxNotes)
+		data, err := e.bytes("notes", p.Off, p.Filesz, left)
 		if err != nil {
 			return err
 		}
+		left -= len(data)
 		for len(data) >= 12 {
 			name, desc := uint64(e.order.Uint32(data)), uint64(e.order.Uint32(data[4:]))
 			start := 12 + (name+3)&^3

@@ -8,7 +8,11 @@ import (
 	"strings"
 )
 
-const maxNeeds = 100_000
+// The limits of what is asked for: versions, and bytes of their names.
+const (
+	maxNeeds     = 10_000
+	maxNeedNames = 256 << 10
+)
 
 // versions reads which versions of symbols the file asks for, as readelf -V
 // shows under .gnu.version_r, and keeps the newest of glibc.
@@ -21,7 +25,7 @@ func (e *reader) versions() error {
 	if err != nil {
 		return fmt.Errorf("symbol versions: %w", err)
 	}
-	seen := 0
+	seen, named := 0, 0
 	for range min(count[0], maxNeeds) {
 		// Elf64_Verneed and Elf32_Verneed: version, count, file, aux, next.
 		need, err := e.bytes("symbol versions", off, 16, 16)
@@ -41,6 +45,9 @@ func (e *reader) versions() error {
 			name, err := e.text(uint64(e.order.Uint32(a[8:])))
 			if err != nil {
 				return fmt.Errorf("symbol version: %w", err)
+			}
+			if named += len(name); named > maxNeedNames {
+				return errors.New("too many symbol versions")
 			}
 			if v := glibc(name); older(e.file.GLIBC, v) {
 				e.file.GLIBC = v

@@ -23,8 +23,8 @@
 // or contain "..", ".", empty parts, backslashes, NUL or control characters;
 // encrypted members; methods other than stored and deflated; symbolic links,
 // devices and other special files; content that is not what the headers say, to
-// the byte; more than 200,000 members or 8 GiB, and more than 256 MiB at more
-// than 100 to 1.
+// the byte; more than 200,000 members, 10,000 ELF files or 8 GiB, and more than
+// 256 MiB at more than 100 to 1.
 //
 // # The wheel
 //

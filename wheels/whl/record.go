@@ -221,8 +221,14 @@ func (c *content) read(m *member, want row) error {
 	return nil
 }
 
+const maxELF = 10_000
+
 // addELF keeps what an ELF file says.
 func (c *content) addELF(m *member) {
+	if len(c.w.ELF) == maxELF {
+		c.a.refuse(m, "is one of more than %d ELF files", maxELF)
+		return
+	}
 	f, err := elfcheck.Read(&c.spool, m.size)
 	if err != nil {
 		c.w.ELF = append(c.w.ELF, ELF{Path: m.name, Unreadable: err.Error()})
