@@ -340,7 +340,7 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	}
 	t.job, err = builder.Start(ctx, build.Job{
 		Name: t.pkg.Name, Version: t.pkg.Version, Source: t.src, Wheels: files,
-		Backend: t.src.Build.Backend, BackendPath: t.src.Build.Path,
+		Subdirectory: t.src.Subdirectory, Backend: t.src.Build.Backend, BackendPath: t.src.Build.Path,
 		ConfigSettings: t.recipe.ConfigSettings, Env: t.recipe.Env, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
 	})
 	return err

@@ -410,7 +410,10 @@ def load(item):
             raise NoParent("import %s: %s" % (parent, describe(e)), path=getattr(e, "path", None))
     target = importlib.import_module(module)
     if item["kind"] == "script" and item["attr"]:
-        for name in item["attr"].split("."):
+        # As pip's script does: from MODULE import FIRST, which may be a module itself; then FIRST.REST.
+        first, *rest = item["attr"].split(".")
+        target = getattr(__import__(module, fromlist=[first]), first)
+        for name in rest:
             target = getattr(target, name)
 
 
