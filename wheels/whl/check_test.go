@@ -128,7 +128,9 @@ func TestSearch(t *testing.T) {
 	for text, want := range map[string]string{
 		"/build/x":                     `"/build/x"`,
 		"a\x00/build/foo\x00":          `"a\x00/build/foo\x00"`,
-		"-I/build/foo":                 "", // an option
+		"\x00main.rs/build/a.rs":       `"\x00main.rs/build/a.rs"`,
+		"-I/build/foo":                 `"-I/build/foo"`,
+		"API/build/foo":                "",
 		"path=/build/foo":              `"path=/build/foo"`,
 		"file:///build/foo":            `"file:///build/foo"`,
 		"https://example.org/build/":   "",

@@ -52,6 +52,7 @@ func (c *checker) paths() error {
 type search struct {
 	dirs    [][]byte
 	longest int
+	binary  bool   // a NUL came: strings may stand side by side, as Rust has them
 	buf     []byte // the end of what came before, then what came
 	found   string // quoted, with what is around it
 }
@@ -70,10 +71,11 @@ func newSearch(dirs []string) *search {
 	return s
 }
 
-func (s *search) reset() { s.buf, s.found = s.buf[:0], "" }
+func (s *search) reset() { s.buf, s.binary, s.found = s.buf[:0], false, "" }
 
 func (s *search) Write(p []byte) (int, error) {
 	fresh := len(s.buf)
+	s.binary = s.binary || bytes.IndexByte(p, 0) >= 0
 	s.buf = append(s.buf, p...)
 	for _, dir := range s.dirs {
 		// A match that ends in the old part was seen already.
@@ -82,7 +84,7 @@ func (s *search) Write(p []byte) (int, error) {
 			if i < 0 {
 				break
 			}
-			if at := from + i; begins(s.buf, at) {
+			if at := from + i; s.binary || begins(s.buf, at) {
 				s.found = fmt.Sprintf("%q", s.buf[max(0, at-around/2):min(len(s.buf), at+len(dir)+around)])
 				return 0, errFound
 			}
@@ -101,6 +103,8 @@ func begins(text []byte, i int) bool {
 		return true
 	}
 	switch c := text[i-1]; {
+	case (c == 'I' || c == 'L') && i > 1 && text[i-2] == '-':
+		return true // an option of a compiler
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		return false
 	case strings.IndexByte("_-.~$%)}]*>", c) >= 0:
