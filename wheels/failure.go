@@ -3,6 +3,7 @@ package wheels
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/artifacts"
@@ -73,6 +74,11 @@ func (e *CheckError) Error() string {
 		fmt.Fprintf(&b, "\nlog: %s", e.Log)
 	}
 	return b.String()
+}
+
+// Imports is whether modules did not import.
+func (e *CheckError) Imports() bool {
+	return slices.ContainsFunc(e.Failed, func(c artifacts.Check) bool { return strings.Contains(c.Name, "modules import") })
 }
 
 // MoreRequiredError says that a build backend asks for what was not pinned.

@@ -341,9 +341,30 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	t.job, err = builder.Start(ctx, build.Job{
 		Name: t.pkg.Name, Version: t.pkg.Version, Source: t.src, Wheels: files,
 		Subdirectory: t.src.Subdirectory, Backend: t.src.Build.Backend, BackendPath: t.src.Build.Path,
-		ConfigSettings: t.recipe.ConfigSettings, Env: t.recipe.Env, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
+		ConfigSettings: t.configSettings(), Env: t.recipe.Env, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
 	})
 	return err
+}
+
+// configSettings are those of the recipe and of the options that the lock was
+// allowed: --config-settings=KEY=VALUE; --build-option=X and --global-option=X are
+// passed as settings of these names, as pip does.
+func (t *task) configSettings() map[string][]string {
+	all := map[string][]string{}
+	for key, values := range t.recipe.ConfigSettings {
+		all[key] = slices.Clone(values)
+	}
+	for _, option := range t.pkg.selected.Options {
+		name, value, _ := strings.Cut(option, "=")
+		switch name {
+		case "--config-setting", "--config-settings":
+			key, value, _ := strings.Cut(value, "=")
+			all[key] = append(all[key], value)
+		case "--build-option", "--global-option":
+			all[name] = append(all[name], value)
+		}
+	}
+	return all
 }
 
 // note says something once.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/build"
@@ -26,9 +27,17 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	failures := make([]*Failure, len(p.Packages))
 	fetching := make(chan struct{}, asking)
 	var wg sync.WaitGroup
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	end := b.Report.Step(fmt.Sprintf("%d packages", len(p.Packages)))
 	for i, pkg := range p.Packages {
-		wg.Go(func() { out[i], failures[i] = b.wheel(ctx, p, pkg, fetching) })
+		wg.Go(func() {
+			out[i], failures[i] = b.wheel(ctx, p, pkg, fetching)
+			// Without an engine or room nothing else can go on either.
+			if f := failures[i]; f != nil && (engine.IsGone(f) || engine.IsDiskFull(f)) {
+				stop(f)
+			}
+		})
 	}
 	wg.Wait()
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })

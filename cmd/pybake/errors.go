@@ -15,6 +15,7 @@ import (
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/strict"
 	"github.com/pybake/pybake/recipes"
+	"github.com/pybake/pybake/wheels"
 )
 
 const (
@@ -61,6 +62,9 @@ func report(w io.Writer, args []string, err error) int {
 func explain(err error, args []string) (status int, hint string) {
 	if known, ok := errors.AsType[*advised](err); ok {
 		return known.status, known.hint
+	}
+	if status, hint := explainWheels(err, args); status != 0 {
+		return status, hint
 	}
 	if status, hint := explainInput(err, args); status != 0 {
 		return status, hint
@@ -144,6 +148,30 @@ func explainInput(err error, args []string) (status int, hint string) {
 		return statusUsage, ""
 	}
 	return 0, ""
+}
+
+// explainWheels knows the errors of wheelhouses. What is wrong with a lock is
+// refused before; later a package fails.
+func explainWheels(err error, args []string) (status int, hint string) {
+	failed, isFailed := errors.AsType[*wheels.FailedError](err)
+	if check, ok := errors.AsType[*wheels.CheckError](err); ok {
+		if check.Imports() {
+			hint = "a module that cannot be imported alone is excused by [import-skip] in recipes/wheels/NAME.toml, with the reason"
+		}
+		return statusFailed, hint
+	}
+	if !isFailed {
+		return 0, ""
+	}
+	for _, f := range failed.Failures {
+		if errors.As(f, new(*wheels.MoreRequiredError)) {
+			return statusFailed, typed(args, "--repin-build", f.Name)
+		}
+		if errors.As(f, new(*wheels.UnpinnedError)) {
+			return statusFailed, "run it once without --frozen, and commit pybake.lock"
+		}
+	}
+	return statusFailed, ""
 }
 
 // explainEngine knows the errors of the container engine.

@@ -349,7 +349,15 @@ func (a *app) settle(ctx context.Context, h *house) (err error) {
 	if h.Finder, err = a.finder(h.project, h.req.Lock, h.Python, h.flags); err != nil {
 		return err
 	}
-	return h.Settle(ctx, h.plan)
+	if err := h.Settle(ctx, h.plan); err != nil {
+		return err
+	}
+	for _, p := range h.plan.Packages {
+		if p.Yanked != "" {
+			a.display.Note("%s %s was yanked: %s", p.Name, p.Version, p.Yanked)
+		}
+	}
+	return nil
 }
 
 // ensureHouse finds or makes the house, and the Python before it if need be. The
