@@ -316,7 +316,7 @@ def build_wheel(d, settings=None, m=None):
 }
 
 func memory(t *testing.T, b *Builder) {
-	r := start(t, b.with(128<<20, 200, time.Minute), backend(`
+	r := start(t, b.with(128<<20, 200, 5*time.Minute), backend(`
 def get_requires_for_build_wheel(settings=None):
     print("about to", flush=True)
     return [str(len(b"x" * (1 << 30)))]
@@ -332,7 +332,7 @@ def get_requires_for_build_wheel(settings=None):
 
 // processes: what a hook starts is bounded, and does not outlive it.
 func processes(t *testing.T, b *Builder) {
-	r := start(t, b.with(1<<30, 50, time.Minute), backend(`
+	r := start(t, b.with(1<<30, 50, 5*time.Minute), backend(`
 import os, signal, time
 def get_requires_for_build_wheel(settings=None):
     mine = [p for p in os.listdir("/proc") if p.isdigit() and os.stat("/proc/" + p).st_uid == 1000]
@@ -357,17 +357,13 @@ def get_requires_for_build_wheel(settings=None):
 
 func timeLimit(t *testing.T, b *Builder) {
 	r := start(t, b.with(1<<30, 200, 3*time.Second), backend(`
-import socket, time
+import time
 def get_requires_for_build_wheel(settings=None):
-    try:
-        socket.gethostbyname("slow.example.org")
-    except OSError:
-        pass
     time.sleep(1000)
 `))
 	_, err := r.Requires(t.Context())
 	failed, _ := errors.AsType[*FailedError](err)
-	if failed == nil || failed.Kind != TimedOut || failed.Cause != "no end after 3 s" || !cmp.Equal([]string{"slow.example.org"}, failed.Reached) {
+	if failed == nil || failed.Kind != TimedOut || failed.Cause != "no end after 3 s" {
 		t.Errorf("%v: %+v", err, failed)
 	}
 	if exists(t, b, r.container.ID) {
