@@ -14,11 +14,11 @@ type part struct {
 	Name    string   `json:"name"`    // normalised: "lxml"
 	Version string   `json:"version"` // as its metadata say it: "5.2.1"
 	Label   string   `json:"label"`   // "lxml 5.2.1"
+	File    string   `json:"file"`    // "lxml-5.2.1-cp313-cp313-manylinux_2_28_x86_64.whl"
 	Modules []string `json:"modules"` // to import
 	Scripts []script `json:"scripts"`
 	ELF     []binary `json:"elf"`
 
-	file     string            // "lxml-5.2.1-cp313-cp313-manylinux_2_28_x86_64.whl"
 	requires []string          // the names of what it depends on, normalised
 	files    map[string]member // by path
 }
@@ -83,7 +83,7 @@ func (g *Gate) parts(wheels []*whl.Wheel) []*part {
 	for _, w := range wheels {
 		p := &part{
 			Name: w.Name.Name, Version: w.Metadata.ReleaseVersion, Label: w.Name.Dist + " " + w.Metadata.ReleaseVersion,
-			Modules: w.Modules, file: w.File, files: map[string]member{},
+			Modules: w.Modules, File: w.File, files: map[string]member{},
 		}
 		for _, r := range w.Metadata.RequiresDist {
 			if req, err := pep.ParseRequirement(r); err == nil {

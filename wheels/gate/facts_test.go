@@ -80,7 +80,7 @@ func TestParts(t *testing.T) {
 			{Path: site + "/foo/a.so", Module: "foo.a", Needed: []string{"libc.so.6"}, runPath: []string{"r", "p"}},
 			{Path: site + "/foo/lib.so", soname: "lib.so.1"},
 		},
-		file: w.File, requires: []string{"baz-qux"},
+		File: w.File, requires: []string{"baz-qux"},
 		files: map[string]member{site + "/foo/a.so": {"foo/a.so", "aa"}, "bin/foo.sh": {"Foo_Bar-1.0.data/scripts/foo.sh", "bb"}},
 	}}
 	if diff := cmp.Diff(want, g.parts([]*whl.Wheel{w}), cmp.AllowUnexported(part{}, binary{}, member{})); diff != "" {

@@ -174,7 +174,7 @@ func listed(text string, packages []project.Package) (found []project.Package, e
 
 func notOverwritten(dir string, parts []*part, site string) (string, error) {
 	problems, notes, err := overlaps(parts, site, func(p *part, name string) ([]byte, error) {
-		r, err := zip.OpenReader(filepath.Join(dir, p.file))
+		r, err := zip.OpenReader(filepath.Join(dir, p.File))
 		if err != nil {
 			return nil, err
 		}

@@ -179,6 +179,26 @@ func TestProveFaults(t *testing.T) {
 	}
 }
 
+// TestProveUnfit has a wheel that this pip does not take, and sees the rest.
+func TestProveUnfit(t *testing.T) {
+	h := makeHouse(t, nil, sample{name: "pure", files: map[string]string{"pure.py": "import no_such"}}, sample{name: "other", files: map[string]string{"other.py": ""}})
+	const file = "other-1.0-py3-none-manylinux_9_99_x86_64.whl"
+	if err := os.Rename(filepath.Join(h.Dir, h.Wheels[1].File), filepath.Join(h.Dir, file)); err != nil {
+		t.Fatal(err)
+	}
+	h.Wheels[1].File = file
+	details, _ := prove(t, offline(t), h)
+	for name, part := range map[string]string{
+		"installs by pip with hashes": "other 1.0: pip 25.1.1 of this Python takes no wheel tagged py3-none-manylinux_9_99_x86_64",
+		"installed is the lock":       "other 1.0: not installed\n",
+		"modules import":              "pure 1.0: import pure: ModuleNotFoundError: No module named 'no_such'",
+	} {
+		if !strings.Contains(details[name], part) {
+			t.Errorf("%s: %q is not in %q", name, part, details[name])
+		}
+	}
+}
+
 // TestProveNotInstalled has a wheel that is not the one of requirements.txt,
 // and an apt.txt that lists what nobody resolved.
 func TestProveNotInstalled(t *testing.T) {

@@ -82,15 +82,14 @@ class Install:
         self.config, self.checks = config, checks
         self.venv_python = config["venv"] + "/bin/python"
         self.before = {}
+        self.tags = None  # that pip takes
 
     def main(self):
         run = self.checks.run
         self.user()
         run("no compiler", self.compiler)
         if not run("installs by pip with hashes", self.pip):
-            # What can be seen of the other checks is seen.
-            code, said = self.run_pip(self.pip_arguments() + ["--no-deps"])
-            if code != 0:
+            if not self.install_some():
                 return
         run("installed is the lock", self.lock)
         run("requirements consistent", self.consistent)
@@ -133,9 +132,36 @@ class Install:
         made = time.time() - start
         code, said = self.run_pip(self.pip_arguments())
         if code != 0:
-            return ["pip: " + clip(self.complaint(said), 4000)], []
+            problems = ["pip: " + clip(self.complaint(said), 4000)]
+            for wheel in self.config["wheels"]:
+                if self.unfit(wheel):
+                    problems.append("%s: pip %s of this Python takes no wheel tagged %s" % (
+                        wheel["label"], self.before.get("pip"), ", ".join(self.unfit(wheel))))
+            return problems, []
         return [], ["%s, pip %s, %.1f s; virtual environment, %.1f s" % (
             plural(len(self.config["wheels"]), "wheel"), self.before.get("pip"), time.time() - start - made, made)]
+
+    def install_some(self):
+        """Installs what can be installed, so that what can be seen of the other checks is seen."""
+        code, said = self.run_pip(self.pip_arguments() + ["--no-deps"])
+        fit = [os.path.join(self.config["house"], w["file"]) for w in self.config["wheels"] if not self.unfit(w)]
+        if code != 0 and 0 < len(fit) < len(self.config["wheels"]):
+            code, said = self.run_pip(["install", "--no-index", "--no-deps", "--no-cache-dir", "--no-compile"] + fit)
+        return code == 0
+
+    def unfit(self, wheel):
+        """The tags of a wheel, if this pip takes none of them: before 20.3 it knows no manylinux_2_17."""
+        if self.tags is None:
+            code = ("from pip._internal.utils.compatibility_tags import get_supported\n"
+                    "print(' '.join(str(t) for t in get_supported()))\n")
+            try:
+                p = subprocess.run([self.venv_python, "-I", "-c", code], stdout=subprocess.PIPE, check=True, timeout=PIP)
+                self.tags = set(p.stdout.decode().split())
+            except subprocess.CalledProcessError:
+                self.tags = set()  # a pip that has it elsewhere
+        python, abi, platform = wheel["file"][: -len(".whl")].lower().rsplit("-", 3)[1:]
+        tags = ["%s-%s-%s" % (p, a, f) for p in python.split(".") for a in abi.split(".") for f in platform.split(".")]
+        return [] if not self.tags or self.tags & set(tags) else tags
 
     @staticmethod
     def complaint(said):
