@@ -182,6 +182,25 @@ class Strings(random.Random):
         r += self.choice([specs, specs, "(" + specs + ")", " @ https://example.org/x-1.zip#sha256=0a "])
         return r + self.choice(["", "; " + self.marker(), " ;" + self.marker()])
 
+    def dist(self):
+        name = self.choice(["foo", "Foo.Bar", "a_b", "x1", "foo_bar.baz", "A", "7z", "é", "a__b", "_a"])
+        return name if self.random() < 0.9 else name.replace("_", "-")
+
+    def tag(self):
+        some = lambda *parts: ".".join(self.choice(parts) for _ in range(self.choice([1, 1, 1, 2, 3])))
+        return "-".join([
+            some("py3", "py2", "cp313", "cp39", "CP311", "pp310", "cp313t", "py313", "3", ""),
+            some("none", "abi3", "cp313", "cp313t", "cp27mu", "CP39", "pypy310_pp73", ""),
+            some("any", "linux_x86_64", "manylinux_2_17_x86_64", "manylinux2014_aarch64", "musllinux_1_2_x86_64",
+                 "Win_AMD64", "macosx_11_0_universal2", "ios_13_0_arm64_iphoneos", "")])
+
+    def wheel(self):
+        build = self.choice(["", "", "", "-1", "-2abc", "-007", "-1_2", "-b1"])
+        return self.dist() + "-" + self.version().strip().replace("-", "_") + build + "-" + self.tag() + ".whl"
+
+    def sdist(self):
+        return self.dist() + "-" + self.version().strip() + self.choice([".tar.gz", ".tar.gz", ".zip"])
+
     def damaged(self, s):
         for _ in range(self.randint(1, 2)):
             i = self.randint(0, len(s))
@@ -196,6 +215,10 @@ class Strings(random.Random):
             yield from (self.damaged(s) for s in made)
         for s in FILE_NAMES * 8 + NAMES * 2 + REQUIREMENTS * 4:
             yield self.damaged(s)
+        for make, count in [(self.wheel, 250), (self.sdist, 250), (self.tag, 150)]:
+            made = [make() for _ in range(count)]
+            yield from made
+            yield from (self.damaged(s) for s in made[::3])
 
 
 def harvest(sdist):
