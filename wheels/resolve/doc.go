@@ -37,6 +37,6 @@
 // The search is complete: it keeps for each package the set of versions that are
 // possible, learns from each conflict why it arose, and goes back to the choice
 // that caused it (PubGrub, with sets in place of ranges). Nothing is in the
-// result that nothing in it asks for. A search of more than 100,000 conflicts
-// ends in a [LimitError].
+// result that nothing in it asks for. A search that looks at what it
+// knows more than 10,000,000 times ends in a [LimitError].
 package resolve

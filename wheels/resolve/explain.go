@@ -57,9 +57,11 @@ func (s *search) explain(why *clause) error {
 	slices.SortStableFunc(sorted, func(a, b *claims) int { return disputed(a) - disputed(b) })
 	e := &ConflictError{For: s.asker()}
 	for _, c := range sorted {
-		e.Lines = append(e.Lines, s.line(core, c))
 		if c.none {
 			e.Missing = append(e.Missing, &NoWheelError{c.need.text, s.from(core, c), s.pages[c.need.name].nothing(c.need.spec, s.bound)})
+		}
+		if !c.told(core) {
+			e.Lines = append(e.Lines, s.line(core, c))
 		}
 	}
 	e.Lines = append(e.Lines, s.left(core)...)
@@ -68,6 +70,15 @@ func (s *search) explain(why *clause) error {
 		e.Lines = append(e.Lines[:most:most], fmt.Sprintf("and %d more", n-most))
 	}
 	return e
+}
+
+// told is whether a line of another claim says the same: that it comes from
+// this package, of which any version would do.
+func (c *claims) told(core []*claims) bool {
+	if c.need == nil || c.limit || c.none || len(c.need.spec) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(core, func(o *claims) bool { return o.by != nil && o.by.name == c.need.name })
 }
 
 // shrink leaves out what the contradiction does not need, beginning with what was
@@ -87,7 +98,7 @@ func (s *search) shrink(core []*claims) []*claims {
 
 // contradicts is whether there is no way even if only some facts count.
 func (s *search) contradicts(core []*claims) bool {
-	const enough = 2000
+	const enough = 1_000_000
 	t := &solver{limit: enough}
 	for _, v := range s.variables {
 		t.variable(len(v.releases) + 1)

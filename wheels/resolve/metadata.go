@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/pybake/pybake/internal/pep"
+	"github.com/pybake/pybake/wheels/whl"
 )
 
 // metadata is what a wheel says of itself.
@@ -36,7 +37,7 @@ func (s *search) metadataOf(ctx context.Context, p *project, rel *release) (*met
 	}
 	m := &metadata{parts: map[string]part{}}
 	s.read[rel] = m
-	md, err := parseMetadata(text)
+	md, err := whl.ParseMetadata(text)
 	if err != nil {
 		m.bad = fmt.Sprintf("its metadata cannot be read: %v", err)
 		return m, nil

@@ -228,13 +228,13 @@ func checkWorld(t *testing.T, w *world, rnd *rand.Rand) bool {
 	r := w.resolver(t, f)
 	got, err := r.Resolve(t.Context(), w.roots)
 	exact := rules{w: w, env: r.Env, exact: true}
-	any_ := rules{w: w, env: r.Env}
+	loose := rules{w: w, env: r.Env}
 	if err != nil {
 		conflict, none := (*ConflictError)(nil), (*NoWheelError)(nil)
 		if !errors.As(err, &conflict) && !errors.As(err, &none) {
 			t.Errorf("unexpected error %v", err)
 		}
-		if any_.exists() {
+		if loose.exists() {
 			t.Errorf("there is an answer, but: %v", err)
 		}
 		again, err2 := r.Resolve(t.Context(), w.roots)
@@ -244,8 +244,8 @@ func checkWorld(t *testing.T, w *world, rnd *rand.Rand) bool {
 		return false
 	}
 	answer := answerOf(t, got)
-	any_.yanks = true
-	if err := any_.check(answer); err != nil {
+	loose.yanks = true
+	if err := loose.check(answer); err != nil {
 		t.Errorf("%s: %v", pins(got), err)
 	}
 	if len(w.yanked) > 0 {

@@ -112,9 +112,26 @@ func (s *search) notesOn(c *chosen) (notes []string) {
 		}
 	}
 	for _, rel := range s.pages[name].releases {
-		if m := s.read[rel]; m != nil && m.bad != "" && rel.version.Compare(version) > 0 {
-			notes = append(notes, fmt.Sprintf("%s %s was passed over: %s", name, rel.version, m.bad))
+		if why := s.refused(rel, c.extras); why != "" && rel.version.Compare(version) > 0 {
+			notes = append(notes, fmt.Sprintf("%s %s was passed over: %s", name, rel.version, why))
 		}
 	}
 	return notes
+}
+
+// refused is why a release that was read cannot be used with some extras.
+func (s *search) refused(rel *release, extras []string) string {
+	m := s.read[rel]
+	switch {
+	case m == nil:
+		return ""
+	case m.bad != "":
+		return m.bad
+	}
+	for _, extra := range extras {
+		if bad := m.parts[extra].bad; bad != "" {
+			return bad
+		}
+	}
+	return ""
 }

@@ -63,8 +63,9 @@ type chosen struct {
 // errAgain says that an attempt began with too little.
 var errAgain = errors.New("yanked releases are wanted")
 
-// maxConflicts is where a search is given up.
-const maxConflicts = 100_000
+// maxLooks is where a search is given up: how often a clause was looked at, which
+// takes a few seconds.
+const maxLooks = 10_000_000
 
 // search tries, first without prereleases that nothing names.
 func (s *search) search(ctx context.Context) ([]*chosen, error) {
@@ -133,7 +134,7 @@ func (s *search) dropUnasked(found []*chosen) (dropped bool) {
 
 // attempt searches from the beginning. If there is no way it returns why.
 func (s *search) attempt(ctx context.Context) (why *clause, err error) {
-	s.solver = &solver{limit: maxConflicts}
+	s.solver = &solver{limit: maxLooks}
 	s.variables, s.byName, s.facts, s.links = nil, map[string]*variable{}, nil, nil
 	for _, n := range s.roots {
 		if why, err := s.state(&fact{need: n}); why != nil || err != nil {

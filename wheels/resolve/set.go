@@ -86,3 +86,13 @@ func (s set) meets(o set) bool {
 	}
 	return false
 }
+
+// bothWithin is whether o has all that a and s have in common.
+func (s set) bothWithin(a, o set) bool {
+	for i := range s {
+		if s[i]&a[i]&^o[i] != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -8,13 +8,15 @@ import "slices"
 type solver struct {
 	full    []set // all values of a variable
 	now     []set // those still possible
-	watch   [][]*clause
+	watch   [][]watch
 	history [][]int // of a variable: the places in trail, rising
 	trail   []step
 	late    []late // clauses that came after a decision
 	level   int    // number of decisions
 
-	conflicts, limit int
+	conflicts int
+	looks     int // at clauses
+	limit     int // of looks
 }
 
 type late struct {
@@ -33,6 +35,12 @@ type clause struct {
 type term struct {
 	v   int
 	set set
+}
+
+// watch is a clause to be looked at when a variable is within set.
+type watch struct {
+	set    set
+	clause *clause
 }
 
 // step is one narrowing of a variable.
@@ -96,7 +104,7 @@ func (s *solver) decide(v, value int) (why *clause, ok bool) {
 // keep has a clause looked at from now on.
 func (s *solver) keep(c *clause) {
 	for _, t := range c.terms {
-		s.watch[t.v] = append(s.watch[t.v], c)
+		s.watch[t.v] = append(s.watch[t.v], watch{t.set, c})
 	}
 	if s.level > 0 {
 		s.late = append(s.late, late{c, s.level})
@@ -112,7 +120,7 @@ func (s *solver) settle(conflict *clause, queue []*clause) (why *clause, ok bool
 		if conflict == nil {
 			return nil, true
 		}
-		if s.conflicts++; s.conflicts > s.limit {
+		if s.conflicts++; s.looks > s.limit {
 			return nil, false
 		}
 		learned := s.analyse(conflict)
@@ -161,10 +169,13 @@ func (s *solver) propagate(queue []int) *clause {
 	for len(queue) > 0 {
 		v := queue[0]
 		queue = queue[1:]
-		for _, c := range s.watch[v] {
-			changed, conflict := s.unit(c)
+		for _, w := range s.watch[v] {
+			if !s.now[v].within(w.set) {
+				continue
+			}
+			changed, conflict := s.unit(w.clause)
 			if conflict {
-				return c
+				return w.clause
 			}
 			if changed >= 0 && !slices.Contains(queue, changed) {
 				queue = append(queue, changed)
@@ -177,6 +188,7 @@ func (s *solver) propagate(queue []int) *clause {
 // unit looks at one clause: if all terms hold but one, that one must not, and
 // changed is its variable. If all hold it is a conflict.
 func (s *solver) unit(c *clause) (changed int, conflict bool) {
+	s.looks++
 	open := -1
 	for i, t := range c.terms {
 		switch {
@@ -205,7 +217,7 @@ func (s *solver) narrow(v int, by set, cause *clause) {
 // of its variable; -1 if it holds from the beginning.
 func (s *solver) satisfied(t term, given set) int {
 	for i, at := range s.history[t.v] {
-		if s.trail[at].before.and(given).within(t.set) {
+		if s.trail[at].before.bothWithin(given, t.set) {
 			if i == 0 {
 				return -1
 			}
