@@ -83,7 +83,7 @@ func (g *Gate) parts(wheels []*whl.Wheel) []*part {
 	for _, w := range wheels {
 		p := &part{
 			Name: w.Name.Name, Version: w.Metadata.ReleaseVersion, Label: w.Name.Dist + " " + w.Metadata.ReleaseVersion,
-			Modules: w.Modules, File: w.File, files: map[string]member{},
+			Modules: shallow(w.Modules), File: w.File, files: map[string]member{},
 		}
 		for _, r := range w.Metadata.RequiresDist {
 			if req, err := pep.ParseRequirement(r); err == nil {
@@ -162,4 +162,10 @@ func identifier(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// shallow leaves out modules that lie deeper in namespaces than their third part:
+// some wheels have thousands of those.
+func shallow(modules []string) []string {
+	return slices.DeleteFunc(slices.Clone(modules), func(m string) bool { return strings.Count(m, ".") > 2 })
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -85,5 +86,12 @@ func TestParts(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, g.parts([]*whl.Wheel{w}), cmp.AllowUnexported(part{}, binary{}, member{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestShallow(t *testing.T) {
+	got := shallow([]string{"six", "google.cloud.storage", "ansible_collections.amazon.aws.plugins"})
+	if want := []string{"six", "google.cloud.storage"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
