@@ -2,6 +2,7 @@ package lock
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +12,48 @@ import (
 	"github.com/pybake/pybake/internal/strict"
 )
 
+// Long seeds are minimised for long: run these with -fuzzminimizetime 3x.
 func FuzzRequirements(f *testing.F) { fuzz(f, "requirements.txt", "*/*.txt") }
 func FuzzPylock(f *testing.F)       { fuzz(f, "pylock.toml", "*/pylock.toml") }
 func FuzzUv(f *testing.F)           { fuzz(f, "uv.lock", "uv*/uv.lock") }
 func FuzzPoetry(f *testing.F)       { fuzz(f, "poetry.lock", "*/poetry.lock") }
 func FuzzPdm(f *testing.F)          { fuzz(f, "pdm.lock", "*/pdm.lock") }
 func FuzzPipfile(f *testing.F)      { fuzz(f, "Pipfile.lock", "*/Pipfile.lock") }
+
+// FuzzProject reads any text as the pyproject.toml beside locks that need one.
+func FuzzProject(f *testing.F) {
+	locks := map[string]string{"poetry.lock": "poetry-1.8", "pdm.lock": "pdm-2.10"}
+	read := func(dir, name string) []byte {
+		data, err := os.ReadFile(filepath.Join("testdata", dir, name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		return data
+	}
+	fsys := fstest.MapFS{}
+	for name, dir := range locks {
+		fsys[name] = &fstest.MapFile{Data: read(dir, name)}
+		f.Add(string(read(dir, "pyproject.toml")))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		fsys := maps.Clone(fsys)
+		fsys["pyproject.toml"] = &fstest.MapFile{Data: []byte(text)}
+		for name := range locks {
+			l, err := Read(fsys, name, Options{})
+			if err != nil {
+				checkErrors(t, "pyproject.toml", text, err)
+				continue
+			}
+			s, err := l.Select(targets[1])
+			if err != nil {
+				continue
+			}
+			for _, p := range s.Packages {
+				checkSelected(t, p)
+			}
+		}
+	})
+}
 
 // fuzz reads any text as a lock and selects from what is accepted: there is no
 // panic, problems have places in the file, and what is selected is pinned or
