@@ -29,7 +29,7 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	var wg sync.WaitGroup
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	end := b.Report.Step(fmt.Sprintf("%d packages", len(p.Packages)))
+	end := b.Report.Step(count(len(p.Packages), "package"))
 	for i, pkg := range p.Packages {
 		wg.Go(func() {
 			out[i], failures[i] = b.wheel(ctx, p, pkg, fetching)
@@ -50,6 +50,13 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	}
 	end(err)
 	return out, err
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // wheel brings the wheel of a package.

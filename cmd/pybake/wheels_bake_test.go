@@ -240,7 +240,7 @@ func wheelsGate(t *testing.T, b *bakery, z *bazaar) {
 	}
 	lock = strings.Join(slices.Delete(strings.SplitAfter(lock, "\n"), 1, 2), "")
 	_, said, status = b.house(z, "gate.txt", lock)
-	if status != 1 || !strings.Contains(said, "broken-import 1.0") || !strings.Contains(said, "nowhere_to_be_found") {
+	if status != 1 || !strings.Contains(said, "broken_import 1.0") || !strings.Contains(said, "nowhere_to_be_found") {
 		t.Errorf("status %d\n%s", status, said)
 	}
 	if houses, err := filepath.Glob(filepath.Join(b.dir, "baked/wheels/gate.txt-*")); err != nil || len(houses) > 0 {
