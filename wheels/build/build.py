@@ -109,6 +109,18 @@ def kill_rest():
         time.sleep(0.001)  # process 1 buries them
 
 
+def memory_kills():
+    """How many processes of the container were killed for lack of memory, by its cgroup (version 2, 1)."""
+    for name in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            with open(name) as f:
+                counts = dict(line.split() for line in f)
+            return int(counts["oom_kill"])
+        except (OSError, ValueError, KeyError):
+            pass
+    return 0
+
+
 def parent(job_file, job, step):
     os.umask(0o022)
     answer = os.path.join(job["state"], "answer.json")
@@ -117,8 +129,11 @@ def parent(job_file, job, step):
             os.unlink(name)
     output = Output()
     names = Names(output)
+    kills = memory_kills()
     status = watch(output, names, [job["python"], os.path.abspath(__file__), job_file, step, "--hook"], job)
     result = read_answer(answer + ".hook", status)
+    if "ok" not in result and memory_kills() > kills:
+        result["kind"] = "memory"  # the engine tells of it too, but not always in time
     with open(answer, "w") as f:
         json.dump(result, f)
     return 0 if "ok" in result else 1

@@ -76,7 +76,7 @@ func (r *Run) hook(ctx context.Context, step, name string) (json.RawMessage, err
 	case errors.Is(err, errLimit), errors.Is(err, engine.ErrLimit):
 		return nil, r.failed(name, TimedOut, "no end after "+span(r.b.limit()))
 	case exited && exit.OOM:
-		return nil, r.failed(name, OutOfMemory, "out of memory at "+size(r.b.Memory))
+		return nil, r.outOfMemory(name)
 	case err != nil && !exited:
 		return nil, fmt.Errorf("%s: %s: %w", r.job, name, err)
 	}
@@ -86,6 +86,9 @@ func (r *Run) hook(ctx context.Context, step, name string) (json.RawMessage, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", r.job, name, err)
+	}
+	if a.Kind == OutOfMemory {
+		return nil, r.outOfMemory(name)
 	}
 	if a.OK == nil || exited {
 		return nil, r.failed(name, a.Kind, a.Error)
@@ -109,6 +112,10 @@ func (r *Run) answer(ctx context.Context) (*answer, error) {
 		return nil, fmt.Errorf("answer of the hook: %w", err)
 	}
 	return a, nil
+}
+
+func (r *Run) outOfMemory(hook string) *FailedError {
+	return r.failed(hook, OutOfMemory, "out of memory at "+size(r.b.Memory))
 }
 
 // failed makes the error of a hook.
