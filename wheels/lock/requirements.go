@@ -239,7 +239,7 @@ func (q *requirements) perRequirement(d *document, p *pinned, pkg *Package, list
 
 // named reads "foo[extra]==1.0; marker" and "foo @ address ; marker".
 func (q *requirements) named(d *document, at offset, p *pinned, pkg *Package, text string) {
-	if !d.spend(at, 1+strings.Count(text, ",")) {
+	if !d.spend(at, 1+strings.Count(text, ".")/4+strings.Count(text, ",")) {
 		return
 	}
 	req, err := pep.ParseRequirement(text)

@@ -122,9 +122,9 @@ func (d *document) spend(p place, parts int) bool {
 	return *d.parts <= maxParts
 }
 
-// spendText is spend for the parts of a constraint.
+// spendText is spend for the parts of a constraint, and of very long versions.
 func (d *document) spendText(p place, text string) bool {
-	return d.spend(p, 1+len(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '|' || r == ' ' })))
+	return d.spend(p, 1+strings.Count(text, ".")/4+len(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '|' || r == ' ' })))
 }
 
 func (d *document) place(offset int) Pos {

@@ -174,7 +174,7 @@ func (u *uvReader) dependency(e *node) (Dependency, bool) {
 		return Dependency{}, false
 	}
 	dep := Dependency{Name: d.name(name, name.text), Pos: d.pos(e)}
-	if v := d.want(e, "version", stringKind); v != nil {
+	if v := d.want(e, "version", stringKind); v != nil && d.spendText(v, v.text) {
 		if version, err := pep.ParseVersion(v.text); err != nil {
 			d.parseError(v, err)
 		} else {

@@ -24,6 +24,9 @@ func (d *document) name(p place, text string) string {
 
 // setVersion reads the version of a package.
 func (d *document) setVersion(p place, pkg *Package, text string) {
+	if !d.spendText(p, text) {
+		return
+	}
 	v, err := pep.ParseVersion(text)
 	if err != nil {
 		d.parseError(p, err)
