@@ -74,8 +74,13 @@ func (f *Finder) settle(ctx context.Context, p *Plan, pkg *Package) error {
 		return fmt.Errorf("%s %s: %w", pkg.Name, pkg.Version, err)
 	}
 	var files []lock.File
+	var refused []string
 	for _, file := range found {
-		if !isOf(file.Name, pkg.Name, pkg.Version) || excludes(file.RequiresPython, p.Python) {
+		if !isOf(file.Name, pkg.Name, pkg.Version) {
+			continue
+		}
+		if excludes(file.RequiresPython, p.Python) {
+			refused = append(refused, file.RequiresPython)
 			continue
 		}
 		files = append(files, lock.File{
@@ -85,7 +90,10 @@ func (f *Finder) settle(ctx context.Context, p *Plan, pkg *Package) error {
 			pkg.Yanked = cmp.Or(file.YankedReason, "no reason given")
 		}
 	}
-	if len(files) == 0 {
+	switch {
+	case len(files) == 0 && len(refused) > 0:
+		return fmt.Errorf("%s: %s %s requires Python %s, which excludes %s", pkg.selected.Pos, pkg.Name, pkg.Version, refused[0], p.Python)
+	case len(files) == 0:
 		return fmt.Errorf("%s: %s %s: no index has a file of it with one of the %d hashes of the lock, for Python %s",
 			pkg.selected.Pos, pkg.Name, pkg.Version, len(pkg.Hashes), p.Python)
 	}

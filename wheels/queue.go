@@ -55,6 +55,13 @@ func (q *queue) acquire(ctx context.Context, expected time.Duration, memory int6
 	}), nil
 }
 
+// waits is whether somebody waits.
+func (q *queue) waits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0
+}
+
 func (q *queue) leave(t *ticket) {
 	q.running--
 	q.used -= t.memory

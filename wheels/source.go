@@ -330,19 +330,15 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	if err != nil {
 		return err
 	}
-	limit := t.b.Limit
-	if limit == 0 {
-		limit = time.Hour
-	}
-	builder := &build.Builder{
-		Engine: t.b.Engine, Image: t.tools.image, Prefix: "/opt/python/" + t.p.series(), Series: t.p.series(),
-		Memory: max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores)), PIDs: 1000, Limit: limit,
-	}
+	builder := t.tools.builder(t.b, t.p, max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores)))
 	t.job, err = builder.Start(ctx, build.Job{
 		Name: t.pkg.Name, Version: t.pkg.Version, Source: t.src, Wheels: files,
 		Subdirectory: t.src.Subdirectory, Backend: t.src.Build.Backend, BackendPath: t.src.Build.Path,
 		ConfigSettings: t.configSettings(), Env: t.recipe.Env, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
 	})
+	if err == nil && t.b.queue.waits() {
+		builder.Warm(ctx) // for the next
+	}
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/wheels/build"
 )
 
 // toolchain is an image to build wheels in: the base, the distro's compilers, what a
@@ -20,6 +21,34 @@ type toolchain struct {
 	pin   project.SetPin
 	image string
 	err   error
+
+	mu       sync.Mutex
+	builders map[int64]*build.Builder // by the memory of a build
+}
+
+// builder makes the containers of builds that may need so much memory.
+func (t *toolchain) builder(b *Builder, p *Plan, memory int64) *build.Builder {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.builders == nil {
+		t.builders = map[int64]*build.Builder{}
+	}
+	if t.builders[memory] == nil {
+		t.builders[memory] = &build.Builder{
+			Engine: b.Engine, Image: t.image, Prefix: "/opt/python/" + p.series(), Series: p.series(),
+			Memory: memory, PIDs: 1000, Limit: b.Limit,
+		}
+	}
+	return t.builders[memory]
+}
+
+// close removes spare containers.
+func (t *toolchain) close(ctx context.Context) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, builder := range t.builders {
+		builder.Close(ctx)
+	}
 }
 
 // toolOwner is in whose name the packages of a toolchain are pinned: "wheels 3.13",

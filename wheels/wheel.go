@@ -40,6 +40,9 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 		})
 	}
 	wg.Wait()
+	for _, t := range b.images {
+		t.close(ctx)
+	}
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
 	var err error
 	switch {
