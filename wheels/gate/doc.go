@@ -53,5 +53,5 @@
 // that need a Python module which the lock does not have; extension modules,
 // apart from top-level ones, that load but do not come up by themselves; files
 // for another C library or machine; __init__.py files that only declare a
-// namespace.
+// namespace. But a wheel of which no module imports has failed.
 package gate

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/pybake/pybake/internal/distro"
@@ -59,7 +60,11 @@ func (g *Gate) Closure(ctx context.Context, request []string) ([]project.Package
 	if err != nil {
 		return nil, err
 	}
-	return g.Distros.Resolve(ctx, g.Target, g.Base, request, own)
+	all, err := g.Distros.Resolve(ctx, g.Target, g.Base, request, own)
+	// apt counts a file that is in the archive too as one of the archive.
+	return slices.DeleteFunc(all, func(p project.Package) bool {
+		return slices.ContainsFunc(g.PythonPackages, func(o project.Package) bool { return o.Name == p.Name && o.Version == p.Version })
+	}), err
 }
 
 // pythonFiles are the package files of the Python and of what it depends on.

@@ -24,7 +24,7 @@ func sound() []sample {
 			"pure_app/extra.py":    "import absent",
 			"tests/__init__.py":    "import pytest_is_not_here",
 		}, scripts: "pure = pure_app.cli:main.run\nwith-extra = pure_app.extra:main [x]"},
-		{name: "ns_one", files: map[string]string{"ns/one/__init__.py": "print('noise')"}},
+		{name: "ns_one", files: map[string]string{"ns/one/__init__.py": "print('noise')", "ns/extra.py": "import absent"}},
 		{name: "ns_two", files: map[string]string{"ns/two/__init__.py": "", "tests/__init__.py": "1"}},
 		{name: "with_runpath", files: map[string]string{
 			"runpath/__init__.py": "import runpath.runpath", "runpath/runpath" + suffix: "@runpath.so", "inner.libs/libinner.so.1": "@libinner.so.1",
@@ -63,6 +63,7 @@ func TestProve(t *testing.T) {
 		"shared libraries resolve":    {"6 files", "not-here: libnobody.so.3 need not be there: comes with the driver"},
 		"modules import": {
 			"7 modules and 3 extension modules", "not_here 1.0: import not_here: left out: only inside uwsgi",
+			"ns_one 1.0: import ns.extra: ModuleNotFoundError: No module named 'absent'",
 			"Pure.App 1.0: import tests: ModuleNotFoundError: No module named 'pytest_is_not_here'",
 		},
 		"console scripts load": {"1 script", "Pure.App 1.0: script with-extra: ModuleNotFoundError: No module named 'absent'"},
@@ -130,6 +131,7 @@ func TestProveFaults(t *testing.T) {
 		sample{name: "crash", files: map[string]string{"crash/__init__.py": "", "crash/crash" + suffix: "@crash.so"}, scripts: "after = crash:__name__"},
 		sample{name: "leaves", files: map[string]string{"leaves.py": "import os\nprint('last words', flush=True)\nos._exit(3)", "leaves2.py": "raise SystemExit(0)"}},
 		sample{name: "hangs", files: map[string]string{"hangs.py": "import time\ntime.sleep(1000)"}},
+		sample{name: "ns_broken", files: map[string]string{"ns/broken.py": "import no_such"}},
 		sample{name: "not_listed", files: map[string]string{"not_listed.py": ""}},
 	)
 	text, err := os.ReadFile(filepath.Join(h.Dir, "requirements.txt"))
@@ -161,6 +163,7 @@ func TestProveFaults(t *testing.T) {
 			"leaves 1.0: import leaves: ended the process with status 3: last words",
 			"leaves 1.0: import leaves2: SystemExit: 0",
 			"hangs 1.0: import hangs: no end within 5 s",
+			"ns_broken 1.0: import ns.broken: ModuleNotFoundError: No module named 'no_such'",
 			"not_listed 1.0: import not_listed: ModuleNotFoundError",
 		},
 		"console scripts load": {

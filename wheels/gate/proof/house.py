@@ -39,6 +39,7 @@ import traceback
 
 PIP = 1800  # seconds that pip may take
 LDD = 300  # seconds that ldd may take for some files
+LEFT_OUT = "left out: "
 COMPILERS = "gcc g++ cc c++ c99 clang cpp ld gold as make cmake rustc cargo go".split()
 
 
@@ -342,7 +343,7 @@ class Use:
             if why is None:
                 todo.append(item)
             else:
-                done.append((item, "noted", "left out: " + why))
+                done.append((item, "noted", LEFT_OUT + why))
         deadline = time.time() + self.config["limit"]
         while todo:
             ended, how = self.child(wheel, todo, deadline)
@@ -352,7 +353,15 @@ class Use:
             if todo and how:
                 done.append((todo[0], "failed", how))
                 todo = todo[1:]
-        return done
+        return self.strict(done)
+
+    @staticmethod
+    def strict(done):
+        """A wheel of which nothing imports is no use, whatever the excuses of its modules."""
+        tried = [(item, verdict, said) for item, verdict, said in done if item["kind"] == "import" and not said.startswith(LEFT_OUT)]
+        if any(verdict == "ok" for _, verdict, _ in tried):
+            return done
+        return [(item, "failed" if (item, verdict, said) in tried else verdict, said) for item, verdict, said in done]
 
     def verdict(self, item, result):
         said = result["said"]
