@@ -3,8 +3,8 @@ package resolve
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pybake/pybake/internal/index"
@@ -74,7 +74,7 @@ func (r *Resolver) asker() string {
 // resolution makes pins and notes of what was found.
 func (s *search) resolution(found []*chosen) *Resolution {
 	out := &Resolution{}
-	timeless := map[string][]string{}
+	timeless := map[string]bool{}
 	for _, c := range found {
 		w := c.release.wheel
 		out.Pins = append(out.Pins, Pin{
@@ -82,17 +82,11 @@ func (s *search) resolution(found []*chosen) *Resolution {
 		})
 		out.Notes = append(out.Notes, s.notesOn(c)...)
 		if p := s.pages[c.name]; p.timeless != "" {
-			timeless[p.index] = append(timeless[p.index], c.name)
+			timeless[p.index] = true
 		}
 	}
-	var labels []string
-	for label := range timeless {
-		labels = append(labels, label)
-	}
-	slices.Sort(labels)
-	for _, label := range labels {
-		out.Notes = append(out.Notes, fmt.Sprintf("the index %s gives no upload times for %s: the bound %s could not be applied",
-			label, strings.Join(timeless[label], ", "), day(s.ExcludeNewer)))
+	for _, label := range slices.Sorted(maps.Keys(timeless)) {
+		out.Notes = append(out.Notes, fmt.Sprintf("the index %s gives no upload times: what builds is not held to %s", label, day(s.ExcludeNewer)))
 	}
 	return out
 }

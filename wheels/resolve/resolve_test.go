@@ -142,7 +142,7 @@ var cases = []struct {
 	},
 	{
 		name: "no times", requires: "a|b|c", before: "2024-01-02", universe: "a 2.0\na 1.0 up=2023-01-01\nb 1.0\nc 1.0 up=2023-01-01", want: "a 2.0, b 1.0, c 1.0",
-		notes: []string{"the index corp gives no upload times for a, b: the bound 2024-01-02 could not be applied"},
+		notes: []string{"the index corp gives no upload times: what builds is not held to 2024-01-02"},
 	},
 	{
 		name: "back over a conflict", requires: "a|b", want: "a 2.0, b 1.0, c 2.0",
