@@ -25,6 +25,7 @@ imports for the parent: it reads a JSON array of items from its standard input a
 import concurrent.futures
 import fnmatch
 import importlib
+import importlib.metadata
 import json
 import os
 import pwd
@@ -210,6 +211,10 @@ class Use:
         self.config, self.checks = config, checks
         self.jobs = max(1, config["jobs"])
         self.venv = config["venv"]
+        # What is not installed is told by another check.
+        site = "%s/lib/python%d.%d/site-packages" % ((self.venv,) + sys.version_info[:2])
+        there = {normal(d.metadata["Name"]) for d in importlib.metadata.distributions(path=[site])}
+        self.wheels = [w for w in config["wheels"] if w["name"] in there]
 
     def main(self):
         self.checks.run("shared libraries resolve", self.libraries)
@@ -222,7 +227,7 @@ class Use:
 
     def libraries(self):
         files = {}  # path: (wheel, binary)
-        for wheel in self.config["wheels"]:
+        for wheel in self.wheels:
             for b in wheel["elf"] or []:
                 files[os.path.join(self.venv, b["path"])] = (wheel, b)
         problems = []
@@ -299,15 +304,16 @@ class Use:
         return out
 
     def imports(self, results):
-        wheels = sorted(self.config["wheels"], key=lambda w: -len(w["elf"] or []))  # the slow ones first
+        wheels = sorted(self.wheels, key=lambda w: -len(w["elf"] or []))  # the slow ones first
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             for wheel, found in zip(wheels, pool.map(self.attempt, wheels)):
                 results[wheel["name"]] = found
         counts = {"import": 0, "extension": 0}
         problems, notes = [], []
-        for wheel in self.config["wheels"]:
+        for wheel in self.wheels:
+            broken = any(i["kind"] == "import" and verdict == "failed" for i, verdict, _ in results[wheel["name"]])
             for item, verdict, said in results[wheel["name"]]:
-                if item["kind"] == "script":
+                if item["kind"] == "script" or broken and verdict == "noted" and said.startswith(NoParent.__name__):
                     continue
                 line = "%s: import %s: %s" % (wheel["label"], item["module"], said)
                 if verdict == "ok":
@@ -321,7 +327,7 @@ class Use:
 
     def scripts(self, results):
         count, problems, notes = 0, [], []
-        for wheel in self.config["wheels"]:
+        for wheel in self.wheels:
             for item, verdict, said in results.get(wheel["name"], []):
                 if item["kind"] != "script":
                     continue
