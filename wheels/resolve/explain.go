@@ -18,9 +18,9 @@ type claims struct {
 	bad   string
 }
 
-// explain tells in lines what cannot all hold, beginning with the packages that
-// several claims are about.
-func (s *search) explain(why *clause) error {
+// core is what cannot all hold, in the order it was found, without what the
+// contradiction does not need.
+func (s *search) core(why *clause) []*claims {
 	var core []*claims
 	byKey := map[string]*claims{}
 	used := map[*fact]bool{}
@@ -46,7 +46,13 @@ func (s *search) explain(why *clause) error {
 		}
 		c.facts = append(c.facts, f)
 	}
-	core = s.shrink(core)
+	return s.shrink(core)
+}
+
+// explain tells the core in lines, beginning with the packages that several
+// claims are about.
+func (s *search) explain(why *clause) error {
+	core := s.core(why)
 	disputed := func(c *claims) int {
 		if c.need != nil && slices.ContainsFunc(core, func(o *claims) bool { return o != c && o.need != nil && o.need.name == c.need.name }) {
 			return 0

@@ -3,6 +3,8 @@ package resolve
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -75,6 +77,44 @@ func TestNoExplosion(t *testing.T) {
 				golden(t, "hard.txt", err.Error()+"\n")
 			}
 		})
+	}
+}
+
+// TestCore holds that what is told of a conflict is one, and that no line of it
+// is superfluous.
+func TestCore(t *testing.T) {
+	cores, extras := 0, 0
+	for seed := range uint64(600) {
+		w := newWorld(t, rand.New(rand.NewPCG(seed, 3)), false)
+		f := newFake(t, w.text)
+		s, err := w.resolver(t, f).start(t.Context(), w.roots)
+		if err != nil {
+			continue
+		}
+		s.desperate = true
+		why, err := s.attempt(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why == nil {
+			continue
+		}
+		cores++
+		core := s.core(why)
+		if !s.contradicts(core) {
+			t.Errorf("seed %d: no conflict: %v", seed, s.explain(why))
+		}
+		for i, c := range core {
+			if s.contradicts(slices.Delete(slices.Clone(core), i, i+1)) {
+				t.Errorf("seed %d: %s is superfluous: %v", seed, s.line(core, c), s.explain(why))
+			}
+			if c.by != nil && c.by.extra != "" {
+				extras++
+			}
+		}
+	}
+	if t.Logf("%d conflicts, %d claims of extras", cores, extras); cores < 50 || extras < 10 {
+		t.Error("too few conflicts to tell")
 	}
 }
 

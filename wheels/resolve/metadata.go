@@ -16,7 +16,7 @@ type metadata struct {
 	parts    map[string]part // by extra, "" for what is needed anyway
 }
 
-// part is what a release needs, or what an extra of it needs in addition.
+// part is what a release needs, or what it needs with an extra.
 type part struct {
 	needs []*need
 	bad   string // why it cannot be used
@@ -76,7 +76,7 @@ func (s *search) unhashed(p *project, rel *release) error {
 	return e
 }
 
-// part is what an extra needs, "" being none.
+// part is what is needed with an extra, or without one.
 func (m *metadata) part(s *search, extra string) part {
 	p, ok := m.parts[extra]
 	if ok {
@@ -84,11 +84,6 @@ func (m *metadata) part(s *search, extra string) part {
 	}
 	for _, req := range m.requires {
 		holds, err := s.holds(req, extra)
-		if err == nil && extra != "" && holds {
-			var anyway bool
-			anyway, err = s.holds(req, "")
-			holds = !anyway
-		}
 		switch {
 		case err != nil:
 			p.bad = err.Error()

@@ -111,6 +111,11 @@ func (r *reader) project(name string, files []index.File) *project {
 			}
 		}
 	}
+	for _, rel := range p.releases {
+		slices.Sort(rel.unfit.python)
+		slices.Sort(rel.unfit.tags)
+		slices.Sort(rel.unfit.systems)
+	}
 	slices.SortFunc(p.releases, func(a, b *release) int { return b.version.Compare(a.version) })
 	return p
 }

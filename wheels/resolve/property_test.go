@@ -272,7 +272,7 @@ func checkWorld(t *testing.T, w *world, rnd *rand.Rand) bool {
 }
 
 func TestBruteForce(t *testing.T) {
-	const worlds = 3000
+	const worlds = 1500
 	count := map[string]int{}
 	for seed := range uint64(worlds) {
 		rnd := rand.New(rand.NewPCG(seed, 1))

@@ -116,8 +116,6 @@ func span(list []*release) string {
 
 // listed is "a", "a and b", "a, b and c".
 func listed(list []string) string {
-	list = slices.Clone(list)
-	slices.Sort(list)
 	const most = 5
 	if n := len(list) - 1; n > most {
 		return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", n+1-most)
