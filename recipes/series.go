@@ -35,6 +35,10 @@ type Series struct {
 	// {"antigravity": "opens a browser"}.
 	ImportSkip map[string]string `toml:"import-skip" json:"importSkip,omitempty"`
 
+	// Perennial is the first release whose ensurepip brings a pip that takes
+	// manylinux_X_Y tags (PEP 600, pip 20.3): "3.9.5". Empty: all do.
+	Perennial string `toml:"perennial-manylinux" json:"-"`
+
 	Minutes Minutes `toml:"minutes" json:"-"`
 
 	// Unsupported are the distros on which the series is known not to build or

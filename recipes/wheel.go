@@ -37,6 +37,10 @@ type Wheel struct {
 	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
 	ImportSkip map[string]string `toml:"import-skip" json:"importSkip,omitempty"` // modules that cannot or should not be imported by a check, and why
 
+	// LibrarySkip are shared libraries that need not be there, and why:
+	// {"libcuda.so.*" = "comes with the driver"}.
+	LibrarySkip map[string]string `toml:"library-skip" json:"librarySkip,omitempty"`
+
 	Memory  int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
 	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores, until there is one to go by
 	Note    string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
@@ -104,7 +108,7 @@ func (w Wheel) At(version string) Wheel {
 // Building is the part of w that can change what is built, without what only a
 // wheelhouse needs.
 func (w Wheel) Building() Wheel {
-	w.Runtime, w.Imports, w.ImportSkip = nil, nil, nil
+	w.Runtime, w.Imports, w.ImportSkip, w.LibrarySkip = nil, nil, nil, nil
 	return w
 }
 
@@ -139,6 +143,14 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 	p.requirements("requires", w.Requires)
 	p.each("imports", w.Imports, modulePattern, "the name of a module")
 	p.modules("import-skip", w.ImportSkip)
+	for library, why := range w.LibrarySkip {
+		if _, err := path.Match(library, ""); err != nil || library == "" || strings.Contains(library, "/") {
+			p.add("library-skip", "%q: want the name of a library, or a pattern: libcuda.so.*", library)
+		}
+		if why == "" {
+			p.add("library-skip", "%s: want the reason", library)
+		}
+	}
 	for i, when := range w.When {
 		p.when(element("when", i), when)
 	}

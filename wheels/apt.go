@@ -42,6 +42,12 @@ func (b *Builder) gate(ctx context.Context, p *Plan) (*gate.Gate, error) {
 		}
 	}
 	slices.Sort(g.Builders)
+	g.Absent = map[string]map[string]string{}
+	for _, pkg := range p.Packages {
+		if skip := p.recipe(pkg.Name, pkg.Version).LibrarySkip; len(skip) > 0 {
+			g.Absent[pkg.Name] = skip
+		}
+	}
 	return g, nil
 }
 

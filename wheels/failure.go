@@ -21,7 +21,11 @@ type Failure struct {
 
 func (f *Failure) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s: %v", f.Name, f.Version, f.Step, f.Err)
+	text := f.Err.Error()
+	if failed, ok := errors.AsType[*build.FailedError](f.Err); ok { // it names package and hook itself
+		text = strings.TrimPrefix(text, failed.Package+": "+failed.Step+": ")
+	}
+	fmt.Fprintf(&b, "%s %s: %s: %s", f.Name, f.Version, f.Step, text)
 	for _, line := range f.Tail {
 		fmt.Fprintf(&b, "\n  | %s", line)
 	}
@@ -118,7 +122,7 @@ func orNothing(list []string) string {
 func failure(pkg *Package, step, log string, err error) *Failure {
 	f := &Failure{Name: pkg.Name, Version: pkg.Version, Step: step, Err: err, Log: log}
 	if failed, ok := errors.AsType[*build.FailedError](err); ok {
-		f.Tail = failed.Tail
+		f.Step, f.Tail = failed.Step, failed.Tail
 	}
 	return f
 }

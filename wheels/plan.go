@@ -108,6 +108,11 @@ func NewPlan(req Request) (*Plan, error) {
 	}
 	t := req.Select
 	t.Python, t.Arch, t.Glibc = req.Python, machine(req.Arch), glibc
+	known, err := req.Recipes.Series(p.env.PythonVersion)
+	if err == nil && known.Perennial != "" && recipes.Compare(req.Python, known.Perennial) < 0 {
+		t.LegacyTags = true
+		p.Notes = append(p.Notes, fmt.Sprintf("the pip of Python %s takes no wheels tagged manylinux_X_Y alone (from %s on it does): they are built", req.Python, known.Perennial))
+	}
 	req.Select = t
 	p.req = req
 	if p.env, err = pep.EnvFor(t.Python, t.Arch); err != nil {
@@ -134,7 +139,7 @@ func NewPlan(req Request) (*Plan, error) {
 	for _, l := range selection.Left {
 		p.Left = append(p.Left, Left{l.Name, l.Version, l.Why})
 	}
-	p.Notes = slices.Concat(req.Lock.Notes, selection.Notes)
+	p.Notes = slices.Concat(p.Notes, req.Lock.Notes, selection.Notes)
 	return p, nil
 }
 

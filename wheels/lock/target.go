@@ -2,6 +2,7 @@ package lock
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,6 +17,10 @@ type Target struct {
 	FreeThreaded bool
 	Arch         string // "x86_64"
 	Glibc        [2]int // {2, 41}
+
+	// LegacyTags is a Python whose pip takes no manylinux_X_Y tags (PEP 600), only
+	// manylinux1, 2010 and 2014.
+	LegacyTags bool
 
 	Extras          []string // of the project
 	Groups          []string // beside the default ones
@@ -100,6 +105,9 @@ func (s *selector) prepare() error {
 	}
 	release := s.python.Release()
 	s.ranks = pep.Target{Python: [2]int{release[0], release[1]}, FreeThreaded: t.FreeThreaded, Arch: t.Arch, Glibc: t.Glibc}.Ranks()
+	if t.LegacyTags {
+		maps.DeleteFunc(s.ranks, func(tag pep.Tag, _ int) bool { return strings.HasPrefix(tag.Platform, "manylinux_") })
+	}
 	if err := s.names(); err != nil {
 		return fmt.Errorf("select from %s: %w", s.File, err)
 	}
