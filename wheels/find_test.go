@@ -154,3 +154,49 @@ func TestFetch(t *testing.T) {
 		t.Error("a cancelled fetch gave a file")
 	}
 }
+
+// TestLegacyTags has a Python whose pip knows no manylinux_2_28.
+func TestLegacyTags(t *testing.T) {
+	l, err := lock.Read(fstest.MapFS{"uv.lock": {Data: []byte(`version = 1
+requires-python = ">=3.9"
+
+[[package]]
+name = "foo"
+version = "1.0"
+source = { registry = "https://pypi.example.org/simple" }
+sdist = { url = "https://files.example.org/foo-1.0.tar.gz", hash = "sha256:` + hashOf("a") + `" }
+wheels = [
+    { url = "https://files.example.org/foo-1.0-cp36-abi3-manylinux_2_28_x86_64.whl", hash = "sha256:` + hashOf("b") + `" },
+    { url = "https://files.example.org/foo-1.0-cp36-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", hash = "sha256:` + hashOf("c") + `" },
+]
+
+[[package]]
+name = "shop"
+version = "1.0"
+source = { virtual = "." }
+dependencies = [{ name = "foo" }]
+`)}}, "uv.lock", lock.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := recipes.Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bullseye, err := set.Distro("bullseye")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ python, want string }{
+		{"3.9.2", "foo-1.0-cp36-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"},
+		{"3.9.5", "foo-1.0-cp36-abi3-manylinux_2_28_x86_64.whl"},
+	} {
+		p, err := NewPlan(Request{Lock: l, Name: "uv.lock", Python: c.python, Distro: bullseye, Arch: "amd64", Recipes: set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Packages[0].File; got != c.want {
+			t.Errorf("%s: %s, want %s", c.python, got, c.want)
+		}
+	}
+}

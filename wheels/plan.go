@@ -108,6 +108,9 @@ func NewPlan(req Request) (*Plan, error) {
 	}
 	t := req.Select
 	t.Python, t.Arch, t.Glibc = req.Python, machine(req.Arch), glibc
+	if p.env, err = pep.EnvFor(t.Python, t.Arch); err != nil {
+		return nil, err
+	}
 	known, err := req.Recipes.Series(p.env.PythonVersion)
 	if err == nil && known.Perennial != "" && recipes.Compare(req.Python, known.Perennial) < 0 {
 		t.LegacyTags = true
@@ -115,9 +118,6 @@ func NewPlan(req Request) (*Plan, error) {
 	}
 	req.Select = t
 	p.req = req
-	if p.env, err = pep.EnvFor(t.Python, t.Arch); err != nil {
-		return nil, err
-	}
 	series, err := twoNumbers(p.env.PythonVersion)
 	if err != nil {
 		return nil, err
