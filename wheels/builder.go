@@ -232,7 +232,7 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 	if err := p.writeHouse(dir, wheels, apt); err != nil {
 		return nil, err
 	}
-	house := gate.House{Dir: dir, Apt: apt, ImportSkip: map[string]map[string]string{}}
+	house := gate.House{Dir: dir, Apt: apt, Project: p.project(), ImportSkip: map[string]map[string]string{}}
 	for _, w := range wheels {
 		house.Wheels = append(house.Wheels, w.facts)
 		recipe := p.recipe(w.Name, w.Version)
@@ -256,6 +256,15 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		return nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
 	}
 	return checks, nil
+}
+
+// project are the names of the project itself and its workspace.
+func (p *Plan) project() []string {
+	names := p.req.Lock.Own()
+	for _, l := range p.Left {
+		names = append(names, l.Name)
+	}
+	return names
 }
 
 // Packages of the Python: what a house is proved with, and what it is built with.

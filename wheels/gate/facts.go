@@ -18,6 +18,7 @@ type part struct {
 	Modules []string `json:"modules"` // to import
 	Scripts []script `json:"scripts"`
 	ELF     []binary `json:"elf"`
+	Back    []string `json:"back"` // what it depends on and the house leaves out, as it is the project itself
 
 	requires []string          // the names of what it depends on, normalised
 	files    map[string]member // by path
@@ -76,8 +77,8 @@ func (l layout) place(w pep.WheelName, name string) string {
 	return ""
 }
 
-// parts are the facts of wheels. machine is the target's, "x86_64".
-func (g *Gate) parts(wheels []*whl.Wheel) []*part {
+// parts are the facts of wheels. project are names that the house leaves out.
+func (g *Gate) parts(wheels []*whl.Wheel, project ...string) []*part {
 	l := layout{g.Series}
 	var parts []*part
 	for _, w := range wheels {
@@ -87,7 +88,11 @@ func (g *Gate) parts(wheels []*whl.Wheel) []*part {
 		}
 		for _, r := range w.Metadata.RequiresDist {
 			if req, err := pep.ParseRequirement(r); err == nil {
-				p.requires = append(p.requires, pep.NormalizeName(req.Name))
+				name := pep.NormalizeName(req.Name)
+				p.requires = append(p.requires, name)
+				if slices.Contains(project, name) && !slices.Contains(p.Back, name) {
+					p.Back = append(p.Back, name)
+				}
 			}
 		}
 		for _, f := range w.Files {

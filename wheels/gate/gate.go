@@ -45,6 +45,11 @@ type House struct {
 	// them is installed.
 	Apt []project.Package
 
+	// Project are the names, normalised, of the project of the lock and its
+	// workspace, which the house leaves out. A wheel that depends back on them is
+	// installed without that, and what it cannot do alone is noted only.
+	Project []string
+
 	// ImportSkip are modules that cannot be imported here, with all below them,
 	// by wheel, with the reason: "uwsgi" → "uwsgidecorators" → "only inside uwsgi".
 	ImportSkip map[string]map[string]string

@@ -50,7 +50,7 @@ func (g *Gate) Prove(ctx context.Context, h House, log io.Writer) ([]artifacts.C
 }
 
 func (g *Gate) prove(ctx context.Context, h House, log io.Writer) ([]artifacts.Check, error) {
-	parts := g.parts(h.Wheels)
+	parts := g.parts(h.Wheels, h.Project...)
 	together(parts).trace(func(string) bool { return true }, nil)
 	config, err := g.config(h, parts)
 	if err != nil {

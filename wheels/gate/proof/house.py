@@ -133,6 +133,11 @@ class Install:
         self.before = self.distributions()
         made = time.time() - start
         code, said = self.run_pip(self.pip_arguments())
+        note = []
+        if code != 0 and self.back():
+            # The project itself is not here: pip may leave its name out, but then it looks after no dependency.
+            note = ["without dependencies, as the project is left out: " + ", ".join(self.back())]
+            code, said = self.run_pip(self.pip_arguments() + ["--no-deps"])
         if code != 0:
             problems = ["pip: " + clip(self.complaint(said), 4000)]
             for wheel in self.config["wheels"]:
@@ -140,8 +145,12 @@ class Install:
                     problems.append("%s: pip %s of this Python takes no wheel tagged %s" % (
                         wheel["label"], self.before.get("pip"), ", ".join(self.unfit(wheel))))
             return problems, []
-        return [], ["%s, pip %s, %.1f s; virtual environment, %.1f s" % (
+        return [], note + ["%s, pip %s, %.1f s; virtual environment, %.1f s" % (
             plural(len(self.config["wheels"]), "wheel"), self.before.get("pip"), time.time() - start - made, made)]
+
+    def back(self):
+        """What wheels depend on that the house leaves out, as it is the project itself."""
+        return sorted({name for w in self.config["wheels"] for name in w["back"] or []})
 
     def install_some(self):
         """Installs what can be installed, so that what can be seen of the other checks is seen."""
@@ -203,7 +212,11 @@ class Install:
         code, said = self.run_pip(["check", "--disable-pip-version-check"])
         if code == 0:
             return [], ["pip check: " + clip(said)]
-        return [clip(line) for line in said.splitlines() if line.strip()] or ["pip check: exit status %d" % code], []
+        lines = [clip(line) for line in said.splitlines() if line.strip()]
+        left = [line for line in lines if any(line.endswith("requires %s, which is not installed." % name) for name in self.back())]
+        if lines and left == lines:
+            return [], left
+        return [line for line in lines if line not in left] or ["pip check: exit status %d" % code], left
 
 
 class Use:
@@ -354,12 +367,15 @@ class Use:
         while todo:
             ended, how = self.child(wheel, todo, deadline)
             for item, result in zip(todo, ended):
-                done.append((item,) + self.verdict(item, result))
+                verdict, said = self.verdict(item, result)
+                if verdict == "failed" and result["missing"] and wheel["back"]:
+                    verdict, said = "noted", said + "; it depends on %s, which the house leaves out" % ", ".join(wheel["back"])
+                done.append((item, verdict, said))
             todo = todo[len(ended) :]
             if todo and how:
                 done.append((todo[0], "failed", how))
                 todo = todo[1:]
-        return self.strict(done)
+        return done if wheel["back"] else self.strict(done)
 
     @staticmethod
     def strict(done):
