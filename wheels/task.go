@@ -1,0 +1,314 @@
+package wheels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/sdist"
+	"github.com/pybake/pybake/wheels/whl"
+)
+
+// built brings the wheel of a source: from the store, or built.
+func (b *Builder) built(ctx context.Context, p *Plan, pkg *Package, got fetch.Got) (*Wheel, *Failure) {
+	t := &task{b: b, p: p, source: source{pkg: pkg}, step: "source"}
+	defer t.close(ctx)
+	w, err := t.run(ctx, got)
+	if err != nil {
+		return nil, failure(pkg, t.step, t.logName(), err)
+	}
+	return w, nil
+}
+
+// task is one package being built.
+type task struct {
+	source
+	b    *Builder
+	p    *Plan
+	step string // for failures
+
+	src   *sdist.Source
+	tools *toolchain
+	job   *build.Run
+	log   *os.File
+	ends  []func()
+}
+
+func (t *task) logName() string {
+	if t.log == nil {
+		return ""
+	}
+	return t.log.Name()
+}
+
+func (t *task) close(ctx context.Context) {
+	if t.job != nil {
+		t.job.Close(ctx)
+	}
+	for _, c := range slices.Backward(t.ends) {
+		c()
+	}
+}
+
+func (t *task) run(ctx context.Context, got fetch.Got) (w *Wheel, err error) {
+	if err := t.open(ctx, got); err != nil {
+		return nil, err
+	}
+	t.recipe = t.p.recipe(t.pkg.Name, t.pkg.Version)
+	t.step = "toolchain"
+	if t.tools, err = t.b.toolchain(ctx, t.p, t.recipe.Build); err != nil {
+		return nil, err
+	}
+	pinned, err := t.pinned()
+	if err != nil {
+		return nil, err
+	}
+	if pinned && !t.b.Verify {
+		if w, err := t.found(ctx); w != nil || err != nil {
+			return w, err
+		}
+	}
+	t.step = "build"
+	jobs, release, err := t.b.queue.acquire(ctx, t.expected(), t.memory())
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if t.log, err = t.b.openLog(t.p, t.pkg.Name); err != nil {
+		return nil, err
+	}
+	t.ends = append(t.ends, func() { t.log.Close() })
+	started := time.Now()
+	if !pinned {
+		t.step = "build requirements"
+		if err := t.resolve(ctx, jobs); err != nil {
+			return nil, err
+		}
+		// Somebody else may have built it with the same requirements.
+		if !t.b.Verify {
+			if w, err := t.found(ctx); w != nil || err != nil {
+				return w, err
+			}
+		}
+	}
+	t.step = "build"
+	return t.make(ctx, jobs, started)
+}
+
+// expected is how long the build is likely to take: as it took before, else more for
+// what compiles more.
+func (t *task) expected() time.Duration {
+	if past, ok := t.b.past[t.pkg.Name]; ok {
+		return past
+	}
+	return time.Second + time.Duration(t.src.Compiled)*time.Second
+}
+
+// memory is how much the build may need, in bytes.
+func (t *task) memory() int64 {
+	if t.recipe.Memory > 0 {
+		return int64(t.recipe.Memory) << 20
+	}
+	return 1 << 30
+}
+
+// found is the wheel in the store, nil if it is not there.
+func (t *task) found(ctx context.Context) (*Wheel, error) {
+	pins, err := project.ReadLock(t.b.LockPath)
+	if err != nil {
+		return nil, err
+	}
+	for _, inputs := range [][]artifacts.Input{t.inputs(t.p, pins, t.tools.pin), t.sharedInputs()} {
+		key, err := artifacts.NewKey(KindWheel, inputs)
+		if err != nil {
+			return nil, err
+		}
+		a, err := t.b.Store.Find(KindWheel, key)
+		if err == nil {
+			return t.fromStore(a)
+		}
+		if damaged, ok := errors.AsType[*artifacts.DamagedError](err); ok {
+			t.b.Report.Note("%v: building it again", damaged)
+		} else if !errors.Is(err, artifacts.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// fromStore reads a wheel of the store.
+func (t *task) fromStore(a *artifacts.Artifact) (*Wheel, error) {
+	i := slices.IndexFunc(a.Files, func(f artifacts.File) bool { return strings.HasSuffix(f.Path, ".whl") })
+	if i < 0 {
+		return nil, fmt.Errorf("%s: no wheel in it", a.Dir)
+	}
+	t.step = "check"
+	w, err := t.b.read(t.p, t.pkg, filepath.Join(a.Dir, a.Files[i].Path), a.Files[i].Path, true)
+	if err != nil {
+		return nil, err
+	}
+	if w.SHA256 != a.Files[i].SHA256 {
+		return nil, fmt.Errorf("%s: sha256 %s, but its manifest says %s", a.Dir, w.SHA256, a.Files[i].SHA256)
+	}
+	w.Origin, w.Key, w.Source, w.Yanked = "sdist", string(a.Key), t.described(), t.pkg.Yanked
+	for _, s := range a.Steps {
+		w.Seconds += s.Seconds
+	}
+	return w, nil
+}
+
+// described is where the wheel comes from.
+func (t *task) described() *Source {
+	s := &Source{File: t.pkg.File, Digest: t.digest}
+	if from := t.pkg.selected.Source; from.Commit != "" {
+		s.URL, s.Commit = label(from.URL), from.Commit
+	}
+	return s
+}
+
+// make builds the wheel, checks it and puts it into the store.
+func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, error) {
+	draft, err := t.b.Store.Begin(KindWheel)
+	if err != nil {
+		return nil, err
+	}
+	defer draft.Discard()
+	end := t.b.Report.Step("build " + t.pkg.Name + " " + t.pkg.Version)
+	w, err := t.compile(ctx, jobs, draft)
+	if err == nil && t.b.Verify {
+		t.step = "verify"
+		err = t.again(ctx, w, draft)
+	}
+	end(err)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyLog(t.log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
+		return nil, err
+	}
+	pins, err := project.ReadLock(t.b.LockPath)
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string]string{
+		"name": t.pkg.Name, "version": w.Version, "source": t.digest, "series": t.p.series(), "distro": t.p.Distro, "arch": t.p.Arch,
+	}
+	inputs := t.inputs(t.p, pins, t.tools.pin)
+	name := strings.Join([]string{KindWheel, t.pkg.Name, w.Version, t.p.abi(), t.p.Distro, t.p.Arch}, " ")
+	if t.shared(w.facts) {
+		inputs, labels["shared"] = t.sharedInputs(), "yes"
+		name = strings.Join([]string{KindWheel, t.pkg.Name, w.Version, "any"}, " ")
+	}
+	a, err := draft.Publish(ctx, artifacts.Manifest{
+		Kind: KindWheel, Name: name, Inputs: inputs, Labels: labels, Started: started, Finished: time.Now(),
+		Steps:  []artifacts.Step{{Name: "build", Seconds: time.Since(started).Seconds()}},
+		Checks: []artifacts.Check{{Name: "structure", OK: true}, {Name: "tags", OK: true}, {Name: "hardening", OK: true}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	w, err = t.fromStore(a)
+	if err == nil {
+		w.built = true
+	}
+	return w, err
+}
+
+// compile runs the build and leaves the canonical wheel in the draft.
+func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*Wheel, error) {
+	if t.job == nil {
+		if err := t.start(ctx, jobs, t.pin.Packages); err != nil {
+			return nil, err
+		}
+		if err := t.hook(ctx); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := draft.Scratch("raw")
+	if err != nil {
+		return nil, err
+	}
+	name, err := t.job.Wheel(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	t.step = "check"
+	w, err := t.b.read(t.p, t.pkg, filepath.Join(raw, name), name, true)
+	if err != nil {
+		return nil, err
+	}
+	w.path = filepath.Join(draft.Dir(), name)
+	out, err := os.Create(w.path)
+	if err != nil {
+		return nil, err
+	}
+	err = whl.Rewrite(out, filepath.Join(raw, name), name, t.epoch())
+	if closed := out.Close(); err == nil {
+		err = closed
+	}
+	return w, err
+}
+
+// again builds the wheel a second time and compares.
+func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) error {
+	if err := t.job.Close(ctx); err != nil {
+		return err
+	}
+	t.job = nil
+	second := &task{b: t.b, p: t.p, source: t.source, src: t.src, tools: t.tools, log: t.log}
+	defer second.close(ctx)
+	// Another number of jobs, so that an order that depends on it shows.
+	if err := second.start(ctx, 1, t.pin.Packages); err != nil {
+		return err
+	}
+	raw, err := draft.Scratch("again")
+	if err != nil {
+		return err
+	}
+	name, err := second.job.Wheel(ctx, raw)
+	if err != nil {
+		return err
+	}
+	canonical := filepath.Join(raw, "canonical")
+	out, err := os.Create(canonical)
+	if err != nil {
+		return err
+	}
+	err = whl.Rewrite(out, filepath.Join(raw, name), name, t.epoch())
+	if closed := out.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return sameWheel(first.path, canonical)
+}
+
+// shared is whether the wheel would be the same from any Python: nothing in it is
+// compiled, it says that it fits any platform, and its metadata do not depend on
+// the Python that made them, for they are those of the sdist.
+func (t *task) shared(w *whl.Wheel) bool {
+	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil {
+		return false
+	}
+	for _, tag := range w.Tags {
+		if tag.ABI != "none" || tag.Platform != "any" || strings.HasPrefix(tag.Python, "cp") {
+			return false
+		}
+	}
+	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
+	made, given := w.Metadata, t.src.Metadata
+	return made.RequiresPython == given.RequiresPython && slices.Equal(sorted(made.RequiresDist), sorted(given.RequiresDist))
+}
+
+// epoch is SOURCE_DATE_EPOCH of the build, and the time of every file of the wheel.
+func (t *task) epoch() time.Time { return t.src.Newest }
