@@ -119,4 +119,3 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 
 // builderPaths must not stand in a built wheel.
 var builderPaths = []string{build.Dir + "/"}
-

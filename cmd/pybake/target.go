@@ -171,4 +171,3 @@ func (a *app) buildConstraints(p *project.Project, files []string) ([]string, er
 	}
 	return all, errors.Join(errs...)
 }
-
