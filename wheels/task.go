@@ -1,6 +1,7 @@
 package wheels
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func (t *task) fromStore(a *artifacts.Artifact) (*Wheel, error) {
 
 // described is where the wheel comes from.
 func (t *task) described() *Source {
-	s := &Source{File: t.pkg.File, Digest: t.digest}
+	s := &Source{File: cmp.Or(t.pkg.File, t.pkg.selected.Source.Path), Digest: t.digest}
 	if from := t.pkg.selected.Source; from.Commit != "" {
 		s.URL, s.Commit = label(from.URL), from.Commit
 	}
