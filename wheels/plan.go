@@ -128,6 +128,9 @@ func NewPlan(req Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(selection.Packages) == 0 {
+		return nil, fmt.Errorf("%s: no package of it is for Python %s on %s with what was asked for", req.Lock.File, req.Python, req.Distro.Codename)
+	}
 	for _, s := range selection.Packages {
 		pkg := &Package{
 			Name: s.Name, Version: s.Version, Extras: s.Extras, Source: string(s.Source.Kind),

@@ -318,7 +318,7 @@ func (a *app) printPlan(plan *wheels.Plan) error {
 	}
 	table(a.sys.stdout, rows)
 	for _, l := range plan.Left {
-		a.display.Note("left out: %s %s: %s", l.Name, l.Version, l.Why)
+		a.display.Note("left out: %s: %s", cmp.Or(strings.TrimSpace(l.Name+" "+l.Version), "-e ."), l.Why)
 	}
 	return nil
 }
