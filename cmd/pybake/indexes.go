@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func (a *app) indexes(p *project.Project, l *lock.Lock, python *artifacts.Artifa
 	add := func(name, address, from string) error {
 		full, err := index.Expand(address, a.sys.getenv)
 		if err != nil {
-			return usagef("", "%s: index %s: %w", from, index.Label(address), err)
+			return usagef("", "%s: index %s: %w", from, cmp.Or(name, index.Label(address)), err)
 		}
 		if !slices.ContainsFunc(n.all, func(o index.Index) bool { return o.URL == full }) {
 			n.all = append(n.all, index.Index{Name: name, URL: full})
