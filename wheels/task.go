@@ -211,7 +211,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	}
 	a, err := draft.Publish(ctx, artifacts.Manifest{
 		Kind: KindWheel, Name: name, Inputs: inputs, Labels: labels, Started: started, Finished: time.Now(),
-		Steps:  []artifacts.Step{{Name: "build", Seconds: time.Since(started).Seconds()}},
+		Steps: []artifacts.Step{{Name: "build", Seconds: time.Since(started).Seconds()}},
 		Checks: []artifacts.Check{ // of read, which is behind us
 			{Name: "structure", OK: true, Detail: count(len(w.facts.Files), "file")},
 			{Name: "tags", OK: true, Detail: w.facts.Name.String()},
