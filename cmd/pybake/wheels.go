@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -228,7 +229,20 @@ func (a *app) ensureHouse(ctx context.Context, h *house) (_ *artifacts.Artifact,
 			return nil, false, err
 		}
 	}
+	a.expectHouse(h)
 	return h.Ensure(ctx, h.plan)
+}
+
+// expectHouse tells the display how long the steps are likely to take that every
+// house has: as the last time for this lock and distro.
+func (a *app) expectHouse(h *house) {
+	last, err := h.Store.Latest(wheels.Kind, map[string]string{"lock": h.req.Name, "distro": h.plan.Distro})
+	if err != nil {
+		return
+	}
+	a.display.Expect(slices.DeleteFunc(slices.Clone(last.Steps), func(s artifacts.Step) bool {
+		return s.Name != "shared libraries" && !strings.HasPrefix(s.Name, "prove ")
+	}))
 }
 
 // connectHouse connects to the engine, once.
