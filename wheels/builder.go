@@ -239,7 +239,7 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		house.ImportSkip[w.Name] = recipe.ImportSkip
 	}
 	var checks []artifacts.Check
-	err = b.timed("prove "+count(len(wheels), "wheel")+" together", func() error {
+	err = b.timed("prove the house", func() error {
 		checks, err = g.Prove(ctx, house, log)
 		return err
 	})
