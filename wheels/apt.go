@@ -110,7 +110,7 @@ func (b *Builder) unpinApt(p *Plan) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := pins.Runtime(p.Distro, p.Arch, p.owner()); !ok {
+	if _, ok := pins.Runtime(p.Distro, p.Arch, p.owner()); !ok || b.Frozen {
 		return nil
 	}
 	return b.pin(func(l *project.Lock) {

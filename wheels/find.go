@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/pybake/pybake/internal/fetch"
@@ -31,7 +32,8 @@ type Finder struct {
 
 // client is the one for a package whose lock may name the index.
 func (f *Finder) client(s lock.Source) *index.Client {
-	if s.Kind != lock.Registry || s.URL == "" || f.IndexFirst {
+	// An address with ${VAR} is among the known ones, filled in.
+	if s.Kind != lock.Registry || s.URL == "" || f.IndexFirst || strings.Contains(s.URL, "${") {
 		return f.Index
 	}
 	for _, known := range f.Index.Indexes {
@@ -48,7 +50,7 @@ func (f *Finder) client(s lock.Source) *index.Client {
 		f.named = map[string]*index.Client{}
 	}
 	c := &index.Client{
-		HTTP: f.Index.HTTP, Cache: f.Index.Cache, Offline: f.Index.Offline, Credentials: f.Index.Credentials,
+		HTTP: f.Index.HTTP, Cache: f.Index.Cache, Offline: f.Index.Offline, Credentials: f.Index.Credentials, Netrc: f.Index.Netrc,
 		Indexes: slices.Concat([]index.Index{{Name: index.Label(s.URL), URL: s.URL}}, f.Index.Indexes),
 	}
 	f.named[s.URL] = c
@@ -152,11 +154,25 @@ func (f *Finder) fetch(ctx context.Context, p *Plan, pkg *Package) (fetch.Got, e
 			return got, nil
 		}
 		errs = append(errs, err)
-		if !errors.As(err, new(*fetch.FailedError)) || errors.As(err, new(*fetch.MismatchError)) {
+		if !gone(err) { // a server in trouble is no reason to take another file
 			break
 		}
 	}
 	return fetch.Got{}, errors.Join(errs...)
+}
+
+// gone is whether every place answered that it has no such file.
+func gone(err error) bool {
+	failed, ok := errors.AsType[*fetch.FailedError](err)
+	if !ok {
+		return false
+	}
+	for _, answer := range failed.Trail {
+		if !errors.Is(answer.Err, fetch.ErrNotHere) {
+			return false
+		}
+	}
+	return true
 }
 
 // places are where a candidate may be.
@@ -186,6 +202,9 @@ func (f *Finder) places(p *Plan, pkg *Package, c lock.Candidate) []fetch.Place {
 // openMatch opens the file that an index has under one of the hashes.
 func openMatch(ctx context.Context, client *index.Client, project, name string, hashes []string, from int64) (fetch.Body, error) {
 	files, err := client.Match(ctx, project, hashes)
+	if errors.As(err, new(*index.NoMatchError)) || errors.As(err, new(*index.UnknownProjectError)) {
+		return fetch.Body{}, fmt.Errorf("%w: %w", fetch.ErrNotHere, err)
+	}
 	if err != nil {
 		return fetch.Body{}, err
 	}

@@ -125,8 +125,9 @@ func TestHouseName(t *testing.T) {
 		want string
 	}{
 		{Request{Name: "requirements.lock"}, "requirements.lock"},
-		{Request{Name: "sub dir/uv.lock"}, "sub-dir/uv.lock"},
-		{Request{Name: "uv.lock", Select: lock.Target{Extras: []string{"Web_UI", "a"}, Groups: []string{"docs"}, NoGroups: []string{"dev"}}}, "uv.lock[a,web-ui]+docs-dev"},
+		{Request{Name: "sub dir/uv.lock"}, "lock-sub_dir~uv.lock-b4139599"},
+		{Request{Name: "uv.lock", Select: lock.Target{Extras: []string{"Web_UI", "a"}, Groups: []string{"docs"}, NoGroups: []string{"dev"}}}, "uv.lock~~a~~web-ui+docs-dev"},
+		{Request{Name: "locks/prod/uv.lock"}, "locks~prod~uv.lock"},
 		{Request{Name: "uv.lock", Select: lock.Target{NoDefaultGroups: true}}, "uv.lock-default"},
 	} {
 		if got := houseName(c.req); got != c.want {

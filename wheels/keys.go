@@ -20,7 +20,7 @@ import (
 
 // What this package itself does to a wheel and to a house; a change makes all anew.
 const (
-	wheelFormat = "1"
+	wheelFormat = "2"
 	houseFormat = "1"
 )
 

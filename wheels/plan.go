@@ -147,12 +147,22 @@ func NewPlan(req Request) (*Plan, error) {
 }
 
 // houseName is the lock's name, with what was asked of it beside the default:
-// "uv.lock[postgres]+docs-dev".
+// "locks~uv.lock~~postgres+docs-dev", of what may stand in a name of the store.
 func houseName(req Request) string {
-	name := strings.ReplaceAll(req.Name, " ", "-")
+	name := strings.ReplaceAll(req.Name, "/", "~")
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._+~-", r) {
+			return r
+		}
+		return '_'
+	}, name)
+	if plain = strings.TrimLeft(plain, ".+~-"); plain != name { // two names shall stay two
+		plain = "lock-" + plain + "-" + strings.TrimPrefix(hashJSON(req.Name), "sha256:")[:8]
+	}
+	name = plain
 	s := req.Select
-	if len(s.Extras) > 0 {
-		name += "[" + strings.Join(normalised(s.Extras), ",") + "]"
+	for _, x := range normalised(s.Extras) {
+		name += "~~" + x
 	}
 	for _, g := range normalised(s.Groups) {
 		name += "+" + g

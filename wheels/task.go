@@ -302,7 +302,8 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 // compiled, it says that it fits any platform, and its metadata do not depend on
 // the Python that made them, for they are those of the sdist.
 func (t *task) shared(w *whl.Wheel) bool {
-	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil {
+	// A source that has something to compile may have left it out here.
+	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil || t.src.Compiled > 0 || t.src.HasCargo {
 		return false
 	}
 	for _, tag := range w.Tags {

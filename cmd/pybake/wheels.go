@@ -14,6 +14,7 @@ import (
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/python"
 	"github.com/pybake/pybake/wheels"
@@ -124,6 +125,9 @@ func (a *app) wheels(ctx context.Context, names []string, f wheelsFlags) error {
 	if f.frozen && (f.repin || len(f.repinBuild) > 0) {
 		return usagef("", "--frozen and --repin exclude each other")
 	}
+	if (f.repin || len(f.repinBuild) > 0) && a.flags.offline {
+		return usagef("", "--repin and --offline exclude each other")
+	}
 	// All locks are read before anything is done for one of them.
 	reqs, plans, errs := make([]wheels.Request, len(names)), make([]*wheels.Plan, len(names)), make([]error, len(names))
 	for i, name := range names {
@@ -132,12 +136,22 @@ func (a *app) wheels(ctx context.Context, names []string, f wheelsFlags) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	seen := map[string]string{}
 	for i, plan := range plans {
-		if err := a.wheelhouse(ctx, p, reqs[i], plan, f); err != nil {
-			return err
+		if other, ok := seen[plan.Name]; ok {
+			return usagef("", "%s and %s would both be %q: make one of them in a run of its own, with another --store, or give them other names", other, names[i], plan.Name)
+		}
+		seen[plan.Name] = names[i]
+	}
+	errs = nil
+	for i, plan := range plans {
+		err := a.wheelhouse(ctx, p, reqs[i], plan, f)
+		errs = append(errs, err)
+		if ctx.Err() != nil || err != nil && (engine.IsGone(err) || engine.IsDiskFull(err)) {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // house is one house on its way.
