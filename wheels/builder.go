@@ -90,6 +90,9 @@ func (b *Builder) Inputs(p *Plan, pins *project.Lock) ([]artifacts.Input, error)
 			return nil, fmt.Errorf("%s %s: build requirements: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)
 		}
 		src.recipe = p.recipe(pkg.Name, pkg.Version)
+		if !p.allows(src.pin, src.recipe.Constraints) {
+			return nil, fmt.Errorf("%s %s: build requirements within the constraints: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)
+		}
 		toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(src.recipe.Build))
 		if !ok {
 			return nil, fmt.Errorf("%s %s: toolchain: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)

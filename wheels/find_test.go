@@ -16,6 +16,7 @@ import (
 
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/index"
+	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/recipes"
 	"github.com/pybake/pybake/wheels/lock"
 )
@@ -197,6 +198,22 @@ dependencies = [{ name = "foo" }]
 		}
 		if got := p.Packages[0].File; got != c.want {
 			t.Errorf("%s: %s, want %s", c.python, got, c.want)
+		}
+	}
+}
+
+func TestConstraintsAfterPins(t *testing.T) {
+	p := planOf(t, pinned("foo", "1.0", "x"), lock.Target{})
+	pin := project.BuildPin{Packages: []project.BuildPackage{{Name: "setuptools", Version: "84.0"}}}
+	for _, c := range []struct {
+		constraint string
+		want       bool
+	}{
+		{"setuptools<75", false}, {"setuptools>=75", true}, {"Setuptools!=84", false}, {"cython<3", true},
+		{`setuptools<75; python_version < "3.9"`, true},
+	} {
+		if got := p.allows(pin, []string{c.constraint}); got != c.want {
+			t.Errorf("%s: %v, want %v", c.constraint, got, c.want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/artifacts"
@@ -123,12 +124,17 @@ func hashFile(name string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Unpin drops from a lock what a package of the plan is built with, or with the name
-// ":all:" what all of them are.
-func (p *Plan) Unpin(l *project.Lock, name string) {
+// Unpin drops from a lock what a package of the plan is built with on its target, or
+// with the name ":all:" what all of them are. It says whether there is such a package.
+func (p *Plan) Unpin(l *project.Lock, name string) (known bool) {
 	for _, pkg := range p.Packages {
-		if name == ":all:" || pkg.Name == pep.NormalizeName(name) {
-			l.UnpinBuild(pkg.Name)
+		if name != ":all:" && pkg.Name != pep.NormalizeName(name) {
+			continue
 		}
+		known = true
+		l.Builds = slices.DeleteFunc(l.Builds, func(b project.BuildPin) bool {
+			return b.Name == pkg.Name && b.Python == p.series() && b.Distro == p.Distro && b.Arch == p.Arch
+		})
 	}
+	return known
 }

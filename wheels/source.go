@@ -178,7 +178,7 @@ func (t *task) pinned() (bool, error) {
 		return false, err
 	}
 	pin, ok := pins.Build(t.p.buildPin(&t.source))
-	if ok && slices.Equal(pin.Requires, t.requires()) {
+	if ok && slices.Equal(pin.Requires, t.requires()) && t.p.allows(pin, t.recipe.Constraints) {
 		t.pin = pin
 		return true, nil
 	}
@@ -246,6 +246,28 @@ func (t *task) extend(ctx context.Context, jobs int, first []project.BuildPackag
 		return err
 	}
 	return t.job.Add(ctx, files)
+}
+
+// allows is whether what is pinned keeps the constraints of the user and the recipe,
+// which may have come after it.
+func (p *Plan) allows(pin project.BuildPin, recipe []string) bool {
+	for _, text := range slices.Concat(p.req.Constraints, recipe) {
+		c, err := pep.ParseRequirement(text)
+		if err != nil {
+			continue // solve says so
+		}
+		if c.Marker != nil {
+			if holds, err := c.Marker.Eval(p.env, nil, nil); err != nil || !holds {
+				continue
+			}
+		}
+		for _, pkg := range pin.Packages {
+			if pkg.Name == pep.NormalizeName(c.Name) && !c.Specifiers.ContainsText(pkg.Version, pep.PreAllow) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (t *task) excludeNewer() time.Time {

@@ -280,7 +280,9 @@ func repinWheels(lockPath string, plan *wheels.Plan, f wheelsFlags) error {
 			l.Unpin(plan.Distro, plan.Arch)
 		}
 		for _, name := range f.repinBuild {
-			plan.Unpin(l, name)
+			if !plan.Unpin(l, name) {
+				return usagef("", "--repin-build %s: %s has no such package for this target", name, plan.Lock)
+			}
 		}
 		return nil
 	})
