@@ -92,15 +92,15 @@ func (b *Builder) aptPackages(ctx context.Context, p *Plan, g *gate.Gate, wheels
 		pin.Packages, err = g.Closure(ctx, needs.Packages)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
 	// What the Python depends on is there already.
 	pin.Packages = slices.DeleteFunc(pin.Packages, func(pkg project.Package) bool {
 		return slices.ContainsFunc(g.PythonPackages, func(own project.Package) bool {
 			return own.Name == pkg.Name && own.Arch == pkg.Arch && own.Version == pkg.Version
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
 	return pin.Packages, b.pin(func(l *project.Lock) { l.SetRuntime(pin) })
 }
 

@@ -36,7 +36,7 @@
 //
 // A built wheel's key is made of the hash of its source, its build requirements, the
 // recipe, and what compiles it: ABI of the interpreter, base image, toolchain. A
-// wheel without compiled code, tagged for any platform, whose metadata agrees with
-// that of its sdist, does not depend on the latter: it is kept under a key without
+// wheel without compiled code, from a source that has nothing to compile, tagged for
+// any platform, whose metadata agrees with that of its sdist, does not depend on the latter: it is kept under a key without
 // them, and serves other Pythons and distros too.
 package wheels

@@ -44,15 +44,14 @@ type Wheel struct {
 
 	path  string
 	facts *whl.Wheel
-	built bool // in this run
 }
 
 // Source is what a wheel was built from.
 type Source struct {
-	File   string `json:"file,omitempty"` // "markupsafe-3.0.2.tar.gz"
-	Digest string `json:"digest"`         // "sha256:…" of an archive, "h1:…" of a tree
-	URL    string `json:"url,omitempty"`  // of a repository, without credentials
-	Commit string `json:"commit,omitempty"`
+	File   string `json:"file,omitempty" toml:"file,omitempty"` // "markupsafe-3.0.2.tar.gz"
+	Digest string `json:"digest" toml:"digest"`                 // "sha256:…" of an archive, "h1:…" of a tree
+	URL    string `json:"url,omitempty" toml:"url,omitempty"`   // of a repository, without credentials
+	Commit string `json:"commit,omitempty" toml:"commit,omitempty"`
 }
 
 // requirements is the house's requirements.txt.
@@ -85,13 +84,8 @@ func (p *Plan) pylock(wheels []*Wheel) ([]byte, error) {
 		Hashes map[string]string `toml:"hashes,inline"`
 	}
 	type pybake struct {
-		Source *struct {
-			File   string `toml:"file,omitempty"`
-			Digest string `toml:"digest"`
-			URL    string `toml:"url,omitempty"`
-			Commit string `toml:"commit,omitempty"`
-		} `toml:"source,omitempty"`
-		Origin string `toml:"origin"`
+		Source *Source `toml:"source,omitempty"`
+		Origin string  `toml:"origin"`
 	}
 	type tool struct {
 		Pybake pybake `toml:"pybake"`
@@ -113,15 +107,7 @@ func (p *Plan) pylock(wheels []*Wheel) ([]byte, error) {
 	}}
 	for _, w := range wheels {
 		one := pkg{Name: w.Name, Version: w.Version, Wheels: []file{{w.File, w.File, w.Size, map[string]string{"sha256": w.SHA256}}}}
-		one.Tool.Pybake.Origin = w.Origin
-		if s := w.Source; s != nil {
-			one.Tool.Pybake.Source = &struct {
-				File   string `toml:"file,omitempty"`
-				Digest string `toml:"digest"`
-				URL    string `toml:"url,omitempty"`
-				Commit string `toml:"commit,omitempty"`
-			}{s.File, s.Digest, s.URL, s.Commit}
-		}
+		one.Tool.Pybake = pybake{w.Source, w.Origin}
 		lock.Packages = append(lock.Packages, one)
 	}
 	var b bytes.Buffer

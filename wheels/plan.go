@@ -49,7 +49,6 @@ type Package struct {
 
 	selected   lock.Selected
 	candidates []lock.Candidate // the best first
-	chosen     lock.Candidate
 }
 
 // Left is a package of the lock that is not installed.
@@ -187,7 +186,6 @@ func normalised(names []string) []string {
 
 // choose settles which file the package comes from.
 func (p *Package) choose(c lock.Candidate) {
-	p.chosen = c
 	p.Origin, p.File, p.Hashes, p.Size, p.Why = c.Origin, c.Name, c.Hashes, c.Size, c.Why
 	if p.File == "" && c.Path != "" {
 		p.File = c.Path

@@ -221,11 +221,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err != nil {
 		return nil, err
 	}
-	w, err = t.fromStore(a)
-	if err == nil {
-		w.built = true
-	}
-	return w, err
+	return t.fromStore(a)
 }
 
 // compile runs the build and leaves the canonical wheel in the draft.
@@ -252,15 +248,20 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 		return nil, err
 	}
 	w.path = filepath.Join(draft.Dir(), name)
-	out, err := os.Create(w.path)
+	return w, t.rewrite(w.path, raw, name)
+}
+
+// rewrite writes the canonical form of a wheel that came from the build.
+func (t *task) rewrite(to, raw, name string) error {
+	out, err := os.Create(to)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = whl.Rewrite(out, filepath.Join(raw, name), name, t.epoch())
 	if closed := out.Close(); err == nil {
 		err = closed
 	}
-	return w, err
+	return err
 }
 
 // again builds the wheel a second time and compares.
@@ -284,15 +285,7 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 		return err
 	}
 	canonical := filepath.Join(raw, "canonical")
-	out, err := os.Create(canonical)
-	if err != nil {
-		return err
-	}
-	err = whl.Rewrite(out, filepath.Join(raw, name), name, t.epoch())
-	if closed := out.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	if err := t.rewrite(canonical, raw, name); err != nil {
 		return err
 	}
 	return sameWheel(first.path, canonical)

@@ -10,6 +10,7 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/lock"
 	"github.com/pybake/pybake/wheels/whl"
 )
 
@@ -57,14 +58,13 @@ func count(n int, what string) string {
 
 // wheel brings the wheel of a package.
 func (b *Builder) wheel(ctx context.Context, p *Plan, pkg *Package, fetching chan struct{}) (*Wheel, *Failure) {
+	if kind := pkg.selected.Source.Kind; kind == lock.Git || kind == lock.Directory {
+		return b.built(ctx, p, pkg, fetch.Got{})
+	}
 	select {
 	case fetching <- struct{}{}:
 	case <-ctx.Done():
 		return nil, failure(pkg, "fetch", "", context.Cause(ctx))
-	}
-	if pkg.Source == "git" || pkg.Source == "directory" {
-		<-fetching
-		return b.built(ctx, p, pkg, fetch.Got{})
 	}
 	got, err := b.Finder.fetch(ctx, p, pkg)
 	<-fetching
