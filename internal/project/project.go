@@ -34,6 +34,56 @@
 // index says is believed when build requirements are pinned. It holds no
 // credentials but as ${VAR}.
 //
+//	[images.web]          a runtime image
+//	from       = "trixie"               a distro, or another image of the file
+//	apt        = ["libpq5"]             packages of the distro
+//	python     = "3.13.5"               or a series: "3.13"; once in a chain of images
+//	wheels     = "requirements.lock"    a lock; extras, groups and no-groups choose from it
+//	app        = "."                    a directory to install; once in a chain
+//	files      = { "/etc/shop/prod.toml" = "conf/prod.toml" }    files or directories
+//	entrypoint = ["gunicorn", "shop:app"]
+//	cmd        = ["--bind", "0.0.0.0:8080"]
+//	user       = "shop:2000"            a name and a number from 1 to 59999; or "app", "root"
+//	workdir    = "/srv"
+//	env        = { PORT = "8080" }
+//	ports      = ["8080", "53/udp"]     strings
+//	labels     = { "org.example.team" = "shop" }
+//	init       = true                   process 1 is tini, which forwards signals
+//	check      = ["shop", "--version"]  has to exit 0 in the finished image
+//	keep       = ["tests"]              or headers, sources, docs, metadata, typing:
+//	                                    what is taken out else
+//	tags       = ["registry.example.org/shop:{version}"]    else web:latest
+//	max-size   = { app = "2MB", total = "150MB" }    of the layers base, python, apt,
+//	                                    wheels, app, files; unpacked
+//
+//	[images.web.variants.tests]    an image "web-tests": all of web but its tags, and
+//	groups = ["tests"]             more apt, extras, groups, no-groups, files, env, labels,
+//	                               keep; another entrypoint, cmd, check; tags
+//
+//	[images.web.run]               how it is run; [images.web.runs.NAME] are others
+//	command   = ["--reload"]                instead of cmd
+//	volumes   = ["{root}/data:/data:ro", "cache:/var/cache/shop"]
+//	ports     = ["127.0.0.1:8080:8080"]     PORT, HOSTPORT:PORT, IP:HOSTPORT:PORT
+//	env       = { TOKEN = "${TOKEN}" }
+//	network   = "bridge"                    or "none", "host", a name
+//	gpus      = "all"                       or "2", "device=0,1"
+//	memory    = "512MB"
+//	cpus      = 1.5
+//	pids      = 200
+//	read-only = true
+//	tmpfs     = ["/tmp"]                    or "/tmp:size=64m"
+//	user      = "{uid}:{gid}"
+//	workdir   = "/srv"
+//	tty       = true
+//
+// Paths on the right of files, wheels and app are within the directory of the
+// file. Names of images, variants and run configurations are lower-case, as
+// components of an image reference are (github.com/distribution/reference).
+// Tags know {version} {name} {distro} {python}; values of a run configuration
+// {user} {uid} {gid} {root} {workdir} {image} {version}, and ${NAME}, a variable
+// of the environment. {{ and }} are literal braces. A size has a unit: B kB MB
+// GB KiB MiB GiB.
+//
 // An unknown key, a wrong type or an impossible value is refused; all problems
 // are reported at once, as [strict.Errors]. Whether a Python or a distro is
 // known is for the recipes to say: see [Project.At].
@@ -71,7 +121,8 @@ type Project struct {
 	Sources []string          `toml:"sources"` // as in the file, directories absolute after Load
 	Distros map[string]Distro `toml:"distros"` // by codename
 	Wheels  Wheels            `toml:"wheels"`
-	Indexes []Index           `toml:"index"` // by priority
+	Indexes []Index           `toml:"index"`  // by priority
+	Images  map[string]Image  `toml:"images"` // by name, as in the file; see AllImages
 
 	doc *strict.Doc
 }
@@ -195,6 +246,7 @@ func (p *Project) problems(doc *strict.Doc) strict.Errors {
 	}
 	r.wheels(p.Wheels)
 	r.indexes(p.Indexes)
+	r.images(p.Images)
 	return r.errs
 }
 

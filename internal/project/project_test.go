@@ -123,7 +123,7 @@ url = "http://127.0.0.1:3141/root/${STAGE}/+simple/"
 	if got, want := err.Error(), filepath.Join(root, File)+":1:10: python: not known"; got != want || !errors.Is(err, cause) {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if err := p.At("images", cause); err != cause {
+	if err := p.At("distros.noble", cause); err != cause {
 		t.Errorf("a key that is not given: %v", err)
 	}
 	if err := p.At("python", nil); err != nil {
@@ -209,7 +209,7 @@ exclude-newer = 2025-06-01
 sources = "https://mirror.example.org"
 distros = ["trixie"]
 [images.web]
-from = "trixie"
+form = "trixie"
 `,
 	} {
 		root := t.TempDir()
