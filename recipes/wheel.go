@@ -41,6 +41,10 @@ type Wheel struct {
 	// {"libcuda.so.*" = "comes with the driver"}.
 	LibrarySkip map[string]string `toml:"library-skip" json:"librarySkip,omitempty"`
 
+	// Keep is what images leave in of the package that they would slim away, as
+	// keep in pybake.toml: "tests", "headers", "sources", "docs", "metadata", "typing".
+	Keep []string `toml:"keep" json:"-"`
+
 	Memory  int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
 	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores, until there is one to go by
 	Note    string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
@@ -114,6 +118,7 @@ func (w Wheel) Building() Wheel {
 
 var (
 	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	keepPattern     = regexp.MustCompile(`^(tests|headers|sources|docs|metadata|typing)$`)
 	settingPattern  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
 	// taken are the variables that a build sets itself, so that it is the same
@@ -143,6 +148,7 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 	p.requirements("requires", w.Requires)
 	p.each("imports", w.Imports, modulePattern, "the name of a module")
 	p.modules("import-skip", w.ImportSkip)
+	p.each("keep", w.Keep, keepPattern, "tests, headers, sources, docs, metadata or typing")
 	for library, why := range w.LibrarySkip {
 		if _, err := path.Match(library, ""); err != nil || library == "" || strings.Contains(library, "/") {
 			p.add("library-skip", "%q: want the name of a library, or a pattern: libcuda.so.*", library)

@@ -31,7 +31,7 @@ type Builder struct {
 	Report   distro.Reporter
 	Python   *artifacts.Artifact // of kind "python"
 	LogDir   string              // logs of jobs, also of failed ones: "baked/logs"
-	LockPath string              // "pybake.lock", read anew whenever a pin is wanted
+	LockPath string              // "pybake.lock", read anew whenever it has changed
 	Git      sdist.Git           // how commits are fetched
 	Jobs     int                 // processes at once; 0: the engine's cores
 	Memory   int64               // bytes for all builds together; 0: most of the engine's
@@ -47,16 +47,17 @@ type Builder struct {
 	noted  map[string]bool
 
 	updater *project.Updater
+	pins    pins
 }
 
 // Find returns the house of a plan if the store has it: with neither network nor
 // engine. Else ErrNotFound, or what is wrong with the store or the pins.
 func (b *Builder) Find(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
-	pins, err := project.ReadLock(b.LockPath)
+	pins, err := b.readPins()
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := b.Inputs(p, pins)
+	inputs, err := b.Inputs(ctx, p, pins)
 	if err != nil {
 		return nil, err
 	}
@@ -73,37 +74,49 @@ func (b *Builder) Find(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 
 // Inputs are what the house of a plan depends on, by the pins; ErrNotFound if one
 // is missing.
-func (b *Builder) Inputs(p *Plan, pins *project.Lock) ([]artifacts.Input, error) {
+func (b *Builder) Inputs(ctx context.Context, p *Plan, pins *project.Lock) ([]artifacts.Input, error) {
 	wheels := map[string]string{}
 	for _, pkg := range p.Packages {
 		if pkg.Origin == "wheel" {
 			wheels[pkg.Name] = pkg.Hashes[0]
 			continue
 		}
-		src := &source{pkg: pkg}
-		var err error
-		if src.digest, err = b.sourceDigest(p, pkg, pins); err != nil {
+		src := p.sourceOf(pkg)
+		tree, err := b.identify(ctx, p, &src, pins)
+		if err != nil {
 			return nil, err
 		}
-		var ok bool
-		if src.pin, ok = pins.Build(p.buildPin(src)); !ok {
-			return nil, fmt.Errorf("%s %s: build requirements: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)
+		inputs, err := p.wheelInputs(&src, tree, pins)
+		if err != nil {
+			return nil, err
 		}
-		src.recipe = p.recipe(pkg.Name, pkg.Version)
-		if !p.allows(src.pin, src.recipe.Constraints) {
-			return nil, fmt.Errorf("%s %s: build requirements within the constraints: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)
-		}
-		toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(src.recipe.Build))
-		if !ok {
-			return nil, fmt.Errorf("%s %s: toolchain: %w", pkg.Name, pkg.Version, artifacts.ErrNotFound)
-		}
-		key, err := artifacts.NewKey(KindWheel, src.inputs(p, pins, toolchain))
+		key, err := artifacts.NewKey(KindWheel, inputs)
 		if err != nil {
 			return nil, err
 		}
 		wheels[pkg.Name] = "key:" + string(key)
 	}
 	return p.houseInputs(b.Python, pins, wheels), nil
+}
+
+// wheelInputs are what the wheel of a source depends on, by the pins; ErrNotFound if
+// one is missing. tree is what was read of a directory.
+func (p *Plan) wheelInputs(s *source, tree *sdist.Source, pins *project.Lock) ([]artifacts.Input, error) {
+	missing := func(what string) error {
+		return fmt.Errorf("%s: %s: %w", strings.TrimSpace(s.pkg.Name+" "+s.pkg.Version), what, artifacts.ErrNotFound)
+	}
+	var ok bool
+	if s.pin, ok = pins.Build(p.buildPin(s)); !ok || tree != nil && !slices.Equal(s.pin.Requires, s.requires(tree)) {
+		return nil, missing("build requirements")
+	}
+	if !p.allows(s.pin, s.recipe.Constraints) {
+		return nil, missing("build requirements within the constraints")
+	}
+	toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(s.recipe.Build))
+	if !ok {
+		return nil, missing("toolchain")
+	}
+	return s.inputs(p, pins, toolchain), nil
 }
 
 // Ensure returns the house of a plan: from the store, or made.
@@ -157,11 +170,11 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 	if err != nil {
 		return nil, err
 	}
-	pins, err := project.ReadLock(b.LockPath)
+	pins, err := b.readPins()
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := b.Inputs(p, pins)
+	inputs, err := b.Inputs(ctx, p, pins)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +193,24 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 // prepare pins what does not depend on the packages: the base image. It also looks
 // up how long builds took.
 func (b *Builder) prepare(ctx context.Context, p *Plan) error {
+	if err := b.openQueue(ctx); err != nil {
+		return err
+	}
+	if err := b.base(ctx, p); err != nil {
+		return err
+	}
+	b.past = map[string]time.Duration{}
+	all, _ := b.Store.List()
+	for _, a := range slices.Backward(all) { // the newest last, so that it counts
+		if a.Kind == KindWheel {
+			b.past[a.Labels["name"]] = a.Finished.Sub(a.Started)
+		}
+	}
+	return nil
+}
+
+// openQueue makes the queue of builds, as wide as the engine.
+func (b *Builder) openQueue(ctx context.Context) error {
 	info, err := b.Engine.Info(ctx)
 	if err != nil {
 		return err
@@ -191,7 +222,12 @@ func (b *Builder) prepare(ctx context.Context, p *Plan) error {
 	if b.queue.memory == 0 {
 		b.queue.memory = info.Memory / 10 * 8
 	}
-	pins, err := project.ReadLock(b.LockPath)
+	return nil
+}
+
+// base makes sure of the base image, and pins it if it is not.
+func (b *Builder) base(ctx context.Context, p *Plan) error {
+	pins, err := b.readPins()
 	if err != nil {
 		return err
 	}
@@ -203,22 +239,10 @@ func (b *Builder) prepare(ctx context.Context, p *Plan) error {
 		return fmt.Errorf("%s: the base image is not pinned, and --frozen adds no pins", p.Name)
 	}
 	base, err := b.Distros.Base(ctx, p.distroTarget(), pinned)
-	if err != nil {
+	if err != nil || pinned != nil {
 		return err
 	}
-	if pinned == nil {
-		if err := b.pin(func(l *project.Lock) { l.SetBase(base) }); err != nil {
-			return err
-		}
-	}
-	b.past = map[string]time.Duration{}
-	all, _ := b.Store.List()
-	for _, a := range slices.Backward(all) { // the newest last, so that it counts
-		if a.Kind == KindWheel {
-			b.past[a.Labels["name"]] = a.Finished.Sub(a.Started)
-		}
-	}
-	return nil
+	return b.pin(func(l *project.Lock) { l.SetBase(base) })
 }
 
 // house writes the house, finds the packages of the distro that it needs, and
@@ -316,17 +340,6 @@ func dependencies(debs []string) ([]string, error) {
 }
 
 func (p *Plan) distroTarget() distro.Target { return distro.Target{Distro: p.req.Distro, Arch: p.Arch} }
-
-// pin changes pybake.lock.
-func (b *Builder) pin(change func(*project.Lock)) error {
-	b.mu.Lock()
-	if b.updater == nil {
-		b.updater = &project.Updater{Path: b.LockPath}
-	}
-	updater := b.updater
-	b.mu.Unlock()
-	return updater.Update(func(l *project.Lock) error { change(l); return nil })
-}
 
 // timed runs a step and notes how long it took.
 func (b *Builder) timed(name string, run func() error) error {

@@ -150,6 +150,26 @@ func (p *Plan) writeHouse(dir string, wheels []*Wheel, apt []project.Package) er
 	return nil
 }
 
+// House is what a house holds.
+type House struct {
+	Dir    string
+	Wheels []Wheel
+	Apt    []string // packages of the distro: "libpq5=17.5-0+deb13u1"
+}
+
+// ReadHouse reads what a house says of itself; of the wheels it looks at nothing.
+func ReadHouse(dir string) (House, error) {
+	wheels, err := ReadDetails(dir)
+	if err != nil {
+		return House{}, fmt.Errorf("read house: %w", err)
+	}
+	apt, err := os.ReadFile(filepath.Join(dir, AptFile))
+	if err != nil {
+		return House{}, fmt.Errorf("read house: %w", err)
+	}
+	return House{Dir: dir, Wheels: wheels, Apt: strings.Fields(string(apt))}, nil
+}
+
 // ReadDetails reads the wheels.json of a house.
 func ReadDetails(dir string) ([]Wheel, error) {
 	text, err := os.ReadFile(filepath.Join(dir, DetailsFile))

@@ -1,6 +1,7 @@
 package wheels
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -82,9 +83,15 @@ func TestHouseFiles(t *testing.T) {
 			t.Errorf("%s: %q, %v", w.File, text, err)
 		}
 	}
-	details, err := ReadDetails(house)
-	if err != nil || len(details) != 3 || details[1].Source.File != "markupsafe-3.0.2.tar.gz" {
-		t.Errorf("details %+v, %v", details, err)
+	got, err := ReadHouse(house)
+	if err != nil || len(got.Wheels) != 3 || got.Wheels[1].Source.File != "markupsafe-3.0.2.tar.gz" || got.Wheels[1].SHA256 != sum("b") {
+		t.Errorf("house %+v, %v", got, err)
+	}
+	if diff := cmp.Diff([]string{"libpq5=17.5-0+deb13u1", "libldap2=2.6.10+dfsg-1"}, got.Apt); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := ReadHouse(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no house: %v", err)
 	}
 }
 

@@ -17,12 +17,14 @@ import (
 	"github.com/pybake/pybake/recipes"
 	"github.com/pybake/pybake/wheels/build"
 	"github.com/pybake/pybake/wheels/gate"
+	"github.com/pybake/pybake/wheels/lock"
 )
 
 // What this package itself does to a wheel and to a house; a change makes all anew.
 const (
 	wheelFormat = "2"
 	houseFormat = "1"
+	treeFormat  = "1" // of what is built from a directory
 )
 
 // source is what a wheel is built from and with.
@@ -31,7 +33,16 @@ type source struct {
 	digest string // "sha256:…", "h1:…"
 	pin    project.BuildPin
 	recipe recipes.Wheel
+	stamp  stamp
 }
+
+// sourceOf is the source of a package, of which nothing has been read yet.
+func (p *Plan) sourceOf(pkg *Package) source {
+	return source{pkg: pkg, recipe: p.recipe(pkg.Name, pkg.Version), stamp: p.stamp}
+}
+
+// tree is whether the source is a directory.
+func (s *source) tree() bool { return s.pkg.selected.Source.Kind == lock.Directory }
 
 // sharedInputs are what a wheel that is the same everywhere depends on.
 func (s *source) sharedInputs() []artifacts.Input {
@@ -43,6 +54,12 @@ func (s *source) sharedInputs() []artifacts.Input {
 		{Name: "options", Value: strings.Join(s.pkg.selected.Options, "\n")},
 		{Name: "recipe", Value: hashJSON(s.recipe.Building())},
 		{Name: "format", Value: wheelFormat + " " + build.Format},
+	}
+	if s.tree() {
+		in = append(in, artifacts.Input{Name: "tree", Value: treeFormat})
+	}
+	if s.stamp.version != "" {
+		in = append(in, artifacts.Input{Name: "stamp", Value: s.stamp.version, Note: s.stamp.variable})
 	}
 	for _, p := range s.pin.Packages {
 		in = append(in, artifacts.Input{Name: "requires." + p.Name, Value: p.Version + " " + p.File + " " + p.Digest})

@@ -49,6 +49,7 @@ type Package struct {
 
 	selected   lock.Selected
 	candidates []lock.Candidate // the best first
+	unnamed    bool             // Name stands in for one that only the build tells
 }
 
 // Left is a package of the lock that is not installed.
@@ -74,6 +75,8 @@ type Plan struct {
 	target pep.Target
 	ranks  map[pep.Tag]int
 	env    pep.Env
+	stamp  stamp // of an app
+	again  bool  // it is going to be built again soon, with other contents
 }
 
 // machine is the architecture as uname -m says it.
@@ -101,29 +104,13 @@ func NewPlan(req Request) (*Plan, error) {
 		Name: strings.Join([]string{Kind, houseName(req), req.Python, req.Distro.Codename, req.Arch}, " "),
 		Lock: req.Lock.File, Format: req.Lock.Format, Python: req.Python, Distro: req.Distro.Codename, Arch: req.Arch,
 	}
-	glibc, err := twoNumbers(req.Distro.Glibc)
-	if err != nil {
-		return nil, fmt.Errorf("distro %s: glibc: %w", req.Distro.Codename, err)
-	}
-	t := req.Select
-	t.Python, t.Arch, t.Glibc = req.Python, machine(req.Arch), glibc
-	if p.env, err = pep.EnvFor(t.Python, t.Arch); err != nil {
+	if err := p.aim(req); err != nil {
 		return nil, err
 	}
-	known, err := req.Recipes.Series(p.env.PythonVersion)
-	if err == nil && known.Perennial != "" && recipes.Compare(req.Python, known.Perennial) < 0 {
-		t.LegacyTags = true
-		p.Notes = append(p.Notes, fmt.Sprintf("the pip of Python %s takes no wheels tagged manylinux_X_Y alone (from %s on it does): they are built", req.Python, known.Perennial))
+	if p.req.Select.LegacyTags {
+		p.Notes = append(p.Notes, fmt.Sprintf("the pip of Python %s takes no wheels tagged manylinux_X_Y alone (from %s on it does): they are built", req.Python, p.perennial()))
 	}
-	req.Select = t
-	p.req = req
-	series, err := twoNumbers(p.env.PythonVersion)
-	if err != nil {
-		return nil, err
-	}
-	p.target = pep.Target{Python: series, Arch: t.Arch, Glibc: glibc}
-	p.ranks = p.target.Ranks()
-	selection, err := req.Lock.Select(t)
+	selection, err := req.Lock.Select(p.req.Select)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +130,39 @@ func NewPlan(req Request) (*Plan, error) {
 	}
 	p.Notes = slices.Concat(p.Notes, req.Lock.Notes, selection.Notes)
 	return p, nil
+}
+
+// aim works out what the target is, for the plan and for its lock.
+func (p *Plan) aim(req Request) (err error) {
+	t := req.Select
+	t.Python, t.Arch = req.Python, machine(req.Arch)
+	if t.Glibc, err = twoNumbers(req.Distro.Glibc); err != nil {
+		return fmt.Errorf("distro %s: glibc: %w", req.Distro.Codename, err)
+	}
+	if p.env, err = pep.EnvFor(t.Python, t.Arch); err != nil {
+		return err
+	}
+	series, err := twoNumbers(p.env.PythonVersion)
+	if err != nil {
+		return err
+	}
+	p.target = pep.Target{Python: series, Arch: t.Arch, Glibc: t.Glibc}
+	p.ranks = p.target.Ranks()
+	p.req = req
+	first := p.perennial()
+	t.LegacyTags = first != "" && recipes.Compare(req.Python, first) < 0
+	p.req.Select = t
+	return nil
+}
+
+// perennial is the first release of the series whose pip knows manylinux_X_Y; "" for
+// all of them.
+func (p *Plan) perennial() string {
+	known, err := p.req.Recipes.Series(p.series())
+	if err != nil {
+		return ""
+	}
+	return known.Perennial
 }
 
 // houseName is the lock's name, with what was asked of it beside the default:

@@ -24,51 +24,63 @@ import (
 // label is an address without credentials.
 func label(url string) string { return index.Label(url) }
 
-// buildPin is a pin with what it is looked up by.
+// buildPin is a pin with what it is looked up by. A tree is pinned by its path: an edit
+// of some file does not change what builds it, nor does its version.
 func (p *Plan) buildPin(s *source) project.BuildPin {
-	return project.BuildPin{
-		Name: s.pkg.Name, Version: s.pkg.Version, Source: s.digest,
-		Python: p.series(), Distro: p.Distro, Arch: p.Arch,
+	pin := project.BuildPin{Name: s.pkg.Name, Version: s.pkg.Version, Source: s.digest, Python: p.series(), Distro: p.Distro, Arch: p.Arch}
+	if s.tree() {
+		pin.Version, pin.Source = "", project.DirectorySource(path.Clean(filepath.ToSlash(s.pkg.selected.Source.Path)))
 	}
+	return pin
 }
 
-// sourceDigest is what is known of a source before it is fetched: the hash that the
-// lock has, or the pinned archive of a commit, or the tree as it is now.
-func (b *Builder) sourceDigest(p *Plan, pkg *Package, pins *project.Lock) (string, error) {
+// identify finds out what is known of a source before it is fetched: the hash that the
+// lock has, or the pinned archive of a commit, or the tree as it is now, which it returns.
+func (b *Builder) identify(ctx context.Context, p *Plan, s *source, pins *project.Lock) (tree *sdist.Source, err error) {
+	pkg := s.pkg
 	switch from := pkg.selected.Source; from.Kind {
 	case lock.Git:
 		pin, ok := pins.Archive(label(from.URL), from.Commit)
 		if !ok {
-			return "", fmt.Errorf("%s: archive of commit %s: %w", pkg.Name, from.Commit, artifacts.ErrNotFound)
+			return nil, fmt.Errorf("%s: archive of commit %s: %w", pkg.Name, from.Commit, artifacts.ErrNotFound)
 		}
-		return pin.Digest, nil
+		s.digest = pin.Digest
+		return nil, nil
 	case lock.Directory:
-		src, err := openTree(p, pkg)
-		if err != nil {
-			return "", err
+		tree, err := b.openTree(ctx, p, pkg)
+		if err == nil {
+			s.digest = tree.Hash()
 		}
-		return src.Hash(), nil
+		return tree, err
 	}
 	for _, h := range pkg.Hashes {
 		if strings.HasPrefix(h, "sha256:") {
-			return h, nil
+			s.digest = h
+			return nil, nil
 		}
 	}
 	// A lock that knows it by another hash: the cache tells the SHA-256.
 	file, err := fetch.Hashed(path.Base(pkg.File), pkg.Hashes, pkg.Size)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	got, err := b.Fetcher.Get(context.Background(), []fetch.File{file}, nil)
+	got, err := b.Fetcher.Get(ctx, []fetch.File{file}, nil)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", pkg.File, artifacts.ErrNotFound)
+		return nil, fmt.Errorf("%s: %w", pkg.File, artifacts.ErrNotFound)
 	}
 	digits, err := hashFile(got.Path)
-	return "sha256:" + digits, err
+	s.digest = "sha256:" + digits
+	return nil, err
 }
 
-func openTree(p *Plan, pkg *Package) (*sdist.Source, error) {
-	return sdist.OpenDir(os.DirFS(p.req.Root), filepath.ToSlash(pkg.selected.Source.Path))
+// openTree reads a directory of the project.
+func (b *Builder) openTree(ctx context.Context, p *Plan, pkg *Package) (*sdist.Source, error) {
+	dir := filepath.ToSlash(pkg.selected.Source.Path)
+	files, err := sdist.WorkTree(ctx, b.Git, filepath.Join(p.req.Root, dir))
+	if err != nil {
+		return nil, err
+	}
+	return sdist.OpenDir(os.DirFS(p.req.Root), dir, files)
 }
 
 // open reads the source.
@@ -76,7 +88,7 @@ func (t *task) open(ctx context.Context, got fetch.Got) (err error) {
 	from := t.pkg.selected.Source
 	switch from.Kind {
 	case lock.Directory:
-		if t.src, err = openTree(t.p, t.pkg); err == nil {
+		if t.src, err = t.b.openTree(ctx, t.p, t.pkg); err == nil {
 			t.digest = t.src.Hash()
 		}
 		return err
@@ -102,7 +114,7 @@ func (t *task) open(ctx context.Context, got fetch.Got) (err error) {
 func (t *task) openGit(ctx context.Context) error {
 	from := t.pkg.selected.Source
 	url := label(from.URL)
-	pins, err := project.ReadLock(t.b.LockPath)
+	pins, err := t.b.readPins()
 	if err != nil {
 		return err
 	}
@@ -165,20 +177,20 @@ func (t *task) openArchive(path, name, digest string) (err error) {
 }
 
 // requires are the build requirements that the source and its recipe state.
-func (t *task) requires() []string {
-	all := slices.Concat(t.src.Build.Requires, t.recipe.Requires)
+func (s *source) requires(src *sdist.Source) []string {
+	all := slices.Concat(src.Build.Requires, s.recipe.Requires)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
 // pinned takes the pin of the build requirements, and says whether there is one.
 func (t *task) pinned() (bool, error) {
-	pins, err := project.ReadLock(t.b.LockPath)
+	pins, err := t.b.readPins()
 	if err != nil {
 		return false, err
 	}
 	pin, ok := pins.Build(t.p.buildPin(&t.source))
-	if ok && slices.Equal(pin.Requires, t.requires()) && t.p.allows(pin, t.recipe.Constraints) {
+	if ok && slices.Equal(pin.Requires, t.requires(t.src)) && t.p.allows(pin, t.recipe.Constraints) {
 		t.pin = pin
 		return true, nil
 	}
@@ -192,7 +204,7 @@ func (t *task) pinned() (bool, error) {
 // resolve finds what the source is built with and pins it: what it states first,
 // then what its backend asks for once that is there.
 func (t *task) resolve(ctx context.Context, jobs int) error {
-	static := t.requires()
+	static := t.requires(t.src)
 	first, err := t.solve(ctx, static, nil)
 	if err != nil {
 		return err
@@ -307,25 +319,6 @@ func (t *task) solve(ctx context.Context, requires []string, prefer []project.Bu
 	return out, nil
 }
 
-// hook asks the backend what it needs at run time, and refuses what is not pinned.
-func (t *task) hook(ctx context.Context) error {
-	asked, err := t.job.Requires(ctx)
-	if err != nil {
-		return err
-	}
-	var more []string
-	for _, a := range asked {
-		if !slices.Contains(t.pin.Dynamic, a) {
-			more = append(more, a)
-		}
-	}
-	if len(more) > 0 {
-		t.step = "build requirements"
-		return &MoreRequiredError{Name: t.pkg.Name, Version: t.pkg.Version, Asked: more, Pinned: slices.Concat(t.pin.Requires, t.pin.Dynamic)}
-	}
-	return nil
-}
-
 // files fetches pinned wheels of a build environment.
 func (t *task) files(ctx context.Context, packages []project.BuildPackage) ([]build.Wheel, error) {
 	out := make([]build.Wheel, len(packages))
@@ -344,45 +337,6 @@ func (t *task) files(ctx context.Context, packages []project.BuildPackage) ([]bu
 		}
 	}
 	return out, nil
-}
-
-// start starts the container of the build with an environment.
-func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPackage) error {
-	files, err := t.files(ctx, packages)
-	if err != nil {
-		return err
-	}
-	builder := t.tools.builder(t.b, t.p, max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores)))
-	t.job, err = builder.Start(ctx, build.Job{
-		Name: t.pkg.Name, Version: t.pkg.Version, Source: t.src, Wheels: files,
-		Subdirectory: t.src.Subdirectory, Backend: t.src.Build.Backend, BackendPath: t.src.Build.Path,
-		ConfigSettings: t.configSettings(), Env: t.recipe.Env, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
-	})
-	if err == nil && t.b.queue.waits() {
-		builder.Warm(ctx) // for the next
-	}
-	return err
-}
-
-// configSettings are those of the recipe and of the options that the lock was
-// allowed: --config-settings=KEY=VALUE; --build-option=X and --global-option=X are
-// passed as settings of these names, as pip does.
-func (t *task) configSettings() map[string][]string {
-	all := map[string][]string{}
-	for key, values := range t.recipe.ConfigSettings {
-		all[key] = slices.Clone(values)
-	}
-	for _, option := range t.pkg.selected.Options {
-		name, value, _ := strings.Cut(option, "=")
-		switch name {
-		case "--config-setting", "--config-settings":
-			key, value, _ := strings.Cut(value, "=")
-			all[key] = append(all[key], value)
-		case "--build-option", "--global-option":
-			all[name] = append(all[name], value)
-		}
-	}
-	return all
 }
 
 // note says something once.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/fetch"
-	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/build"
 	"github.com/pybake/pybake/wheels/sdist"
 	"github.com/pybake/pybake/wheels/whl"
@@ -21,13 +20,11 @@ import (
 
 // built brings the wheel of a source: from the store, or built.
 func (b *Builder) built(ctx context.Context, p *Plan, pkg *Package, got fetch.Got) (*Wheel, *Failure) {
-	t := &task{b: b, p: p, source: source{pkg: pkg}, step: "source"}
-	defer t.close(ctx)
-	w, err := t.run(ctx, got)
-	if err != nil {
-		return nil, failure(pkg, t.step, t.logName(), err)
+	t := &task{b: b, p: p, source: p.sourceOf(pkg), step: "source"}
+	if err := t.open(ctx, got); err != nil {
+		return nil, failure(pkg, t.step, "", err)
 	}
-	return w, nil
+	return t.built(ctx)
 }
 
 // task is one package being built.
@@ -60,11 +57,17 @@ func (t *task) close(ctx context.Context) {
 	}
 }
 
-func (t *task) run(ctx context.Context, got fetch.Got) (w *Wheel, err error) {
-	if err := t.open(ctx, got); err != nil {
-		return nil, err
+// built brings the wheel of a source that has been read.
+func (t *task) built(ctx context.Context) (*Wheel, *Failure) {
+	defer t.close(ctx)
+	w, err := t.run(ctx)
+	if err != nil {
+		return nil, failure(t.pkg, t.step, t.logName(), err)
 	}
-	t.recipe = t.p.recipe(t.pkg.Name, t.pkg.Version)
+	return w, nil
+}
+
+func (t *task) run(ctx context.Context) (w *Wheel, err error) {
 	t.step = "toolchain"
 	if t.tools, err = t.b.toolchain(ctx, t.p, t.recipe.Build); err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func (t *task) memory() int64 {
 
 // found is the wheel in the store, nil if it is not there.
 func (t *task) found(ctx context.Context) (*Wheel, error) {
-	pins, err := project.ReadLock(t.b.LockPath)
+	pins, err := t.b.readPins()
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +186,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 		return nil, err
 	}
 	defer draft.Discard()
-	end := t.b.Report.Step("build " + t.pkg.Name + " " + t.pkg.Version)
+	end := t.b.Report.Step(strings.TrimSpace("build " + t.pkg.Name + " " + t.pkg.Version))
 	w, err := t.compile(ctx, jobs, draft)
 	if err == nil && t.b.Verify {
 		t.step = "verify"
@@ -196,7 +199,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err := copyLog(t.log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
 		return nil, err
 	}
-	pins, err := project.ReadLock(t.b.LockPath)
+	pins, err := t.b.readPins()
 	if err != nil {
 		return nil, err
 	}
@@ -226,21 +229,17 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 
 // compile runs the build and leaves the canonical wheel in the draft.
 func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*Wheel, error) {
-	if t.job == nil {
-		if err := t.start(ctx, jobs, t.pin.Packages); err != nil {
-			return nil, err
-		}
-		if err := t.hook(ctx); err != nil {
-			return nil, err
-		}
-	}
 	raw, err := draft.Scratch("raw")
 	if err != nil {
 		return nil, err
 	}
-	name, err := t.job.Wheel(ctx, raw)
+	name, err := t.hooks(ctx, jobs, raw)
 	if err != nil {
 		return nil, err
+	}
+	if !t.b.Verify { // the session's end waits for it
+		go func(job *build.Run) { _ = job.Close(ctx) }(t.job)
+		t.job = nil
 	}
 	t.step = "check"
 	w, err := t.b.read(t.p, t.pkg, filepath.Join(raw, name), name, true)
@@ -249,6 +248,35 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 	}
 	w.path = filepath.Join(draft.Dir(), name)
 	return w, t.rewrite(w.path, raw, name)
+}
+
+// hooks runs what is left to run of the backend.
+func (t *task) hooks(ctx context.Context, jobs int, raw string) (string, error) {
+	if t.job != nil { // resolving has asked the backend already
+		return t.job.Wheel(ctx, raw)
+	}
+	if err := t.start(ctx, jobs, t.pin.Packages); err != nil {
+		return "", err
+	}
+	asked, name, err := t.job.Build(ctx, t.pin.Dynamic, raw)
+	if err != nil || name != "" {
+		return name, err
+	}
+	// An edit of a tree may have the backend ask for more; of anything else it is an error.
+	if !t.tree() || t.b.Frozen || t.b.Fetcher.Offline {
+		t.step = "build requirements"
+		more := slices.DeleteFunc(asked, func(a string) bool { return slices.Contains(t.pin.Dynamic, a) })
+		return "", &MoreRequiredError{Name: t.pkg.Name, Version: t.pkg.Version, Asked: more, Pinned: slices.Concat(t.pin.Requires, t.pin.Dynamic)}
+	}
+	if err := t.job.Close(ctx); err != nil {
+		return "", err
+	}
+	t.job = nil
+	if err := t.resolve(ctx, jobs); err != nil {
+		return "", err
+	}
+	t.step = "build"
+	return t.job.Wheel(ctx, raw)
 }
 
 // rewrite writes the canonical form of a wheel that came from the build.

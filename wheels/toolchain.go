@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/build"
 )
@@ -19,6 +20,7 @@ import (
 type toolchain struct {
 	once  sync.Once
 	pin   project.SetPin
+	base  string // digest
 	image string
 	err   error
 
@@ -81,45 +83,83 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 		return err
 	}
 	names := slices.Concat(p.req.Distro.WheelPackages(), extra)
-	pins, err := project.ReadLock(b.LockPath)
+	pins, err := b.readPins()
 	if err != nil {
+		return err
+	}
+	var own []project.Package
+	for _, deb := range debs {
+		f := b.file(deb)
+		own = append(own, project.Package{Name: f.Package.Name, Version: f.Package.Version, Arch: f.Package.Architecture, Digest: "sha256:" + f.SHA256})
+	}
+	if found, err := b.madeToolchain(ctx, p, t, pins, owner, names, own); found || err != nil {
+		return err
+	}
+	if err := b.base(ctx, p); err != nil {
+		return err
+	}
+	if t.pin, err = b.pinnedSet(ctx, p, builderPins, owner, names, debs); err != nil {
+		return err
+	}
+	if pins, err = b.readPins(); err != nil {
 		return err
 	}
 	base, _ := pins.Base(p.Distro, p.Arch)
-	t.pin, err = b.pinnedSet(ctx, p, builderPins, owner, names, debs)
-	if err != nil {
-		return err
-	}
-	packages := slices.Clone(t.pin.Packages)
+	t.base = base.Digest
 	for _, deb := range debs {
-		pkg, err := b.cacheDeb(ctx, deb)
-		if err != nil {
+		if err := b.cacheDeb(ctx, deb); err != nil {
 			return err
 		}
-		packages = append(packages, pkg)
 	}
-	t.image, err = b.Distros.Builder(ctx, p.distroTarget(), base, packages, "wheels")
+	t.image, err = b.Distros.Builder(ctx, p.distroTarget(), base, slices.Concat(t.pin.Packages, own), toolchainImage)
 	return err
 }
 
+const toolchainImage = "wheels"
+
+// madeToolchain is whether the engine has the image of what is pinned. Its name has the
+// hashes of the Python's packages, so that what these depend on, which takes a second to
+// read, was among what was asked for when it was made.
+func (b *Builder) madeToolchain(ctx context.Context, p *Plan, t *toolchain, pins *project.Lock, owner string, names []string, own []project.Package) (bool, error) {
+	pin, ok := pins.Builder(p.Distro, p.Arch, owner)
+	if !ok {
+		return false, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(pin.Request, name) {
+			return false, nil
+		}
+	}
+	base, _ := pins.Base(p.Distro, p.Arch)
+	ref := distro.BuilderRef(p.distroTarget(), base, slices.Concat(pin.Packages, own), toolchainImage)
+	_, found, err := b.Engine.Image(ctx, ref)
+	if found {
+		t.pin, t.base, t.image = pin, base.Digest, ref
+	}
+	return found, err
+}
+
+// file is a package of the Python as its manifest has it.
+func (b *Builder) file(deb string) artifacts.File {
+	i := slices.IndexFunc(b.Python.Files, func(f artifacts.File) bool { return f.Path == filepath.Base(deb) })
+	return b.Python.Files[i]
+}
+
 // cacheDeb puts a package of the Python where packages are looked for.
-func (b *Builder) cacheDeb(ctx context.Context, deb string) (project.Package, error) {
-	name := filepath.Base(deb)
-	i := slices.IndexFunc(b.Python.Files, func(f artifacts.File) bool { return filepath.Base(f.Path) == name })
-	pkg := b.Python.Files[i].Package
+func (b *Builder) cacheDeb(ctx context.Context, deb string) error {
 	f, err := os.Open(deb)
 	if err != nil {
-		return project.Package{}, err
+		return err
 	}
 	defer f.Close()
-	got, err := b.Fetcher.Add(ctx, name, f)
+	got, err := b.Fetcher.Add(ctx, filepath.Base(deb), f)
 	if err != nil {
-		return project.Package{}, err
+		return err
 	}
-	if got.SHA256 != b.Python.Files[i].SHA256 {
-		return project.Package{}, fmt.Errorf("%s: sha256 %s, but the manifest says %s", deb, got.SHA256, b.Python.Files[i].SHA256)
+	if want := b.file(deb).SHA256; got.SHA256 != want {
+		return fmt.Errorf("%s: sha256 %s, but the manifest says %s", deb, got.SHA256, want)
 	}
-	return project.Package{Name: pkg.Name, Version: pkg.Version, Arch: pkg.Architecture, Digest: "sha256:" + got.SHA256}, nil
+	return nil
 }
 
 // pinKind is one of the lists of package sets of pybake.lock.
@@ -144,7 +184,7 @@ func (b *Builder) pinnedSet(ctx context.Context, p *Plan, kind pinKind, owner st
 	pin.Request = slices.Concat(names, needs)
 	slices.Sort(pin.Request)
 	pin.Request = slices.Compact(pin.Request)
-	pins, err := project.ReadLock(b.LockPath)
+	pins, err := b.readPins()
 	if err != nil {
 		return pin, err
 	}

@@ -34,9 +34,7 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 		})
 	}
 	wg.Wait()
-	for _, t := range b.images {
-		t.close(ctx)
-	}
+	b.closeSpares(ctx)
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
 	var err error
 	switch {
@@ -47,6 +45,13 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	}
 	end(err)
 	return out, err
+}
+
+// closeSpares removes containers that wait for a build.
+func (b *Builder) closeSpares(ctx context.Context) {
+	for _, t := range b.images {
+		t.close(ctx)
+	}
 }
 
 func count(n int, what string) string {
@@ -94,7 +99,7 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 	if err != nil {
 		return nil, err
 	}
-	want := whl.Want{Name: pkg.Name, Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths}
+	want := whl.Want{Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths}
 	found, err := facts.Check(want)
 	if err != nil {
 		return nil, err
@@ -110,11 +115,19 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 		return nil, err
 	}
 	w := &Wheel{
-		Name: pkg.Name, Version: facts.Name.Version.String(), File: name, Size: info.Size(),
+		Name: facts.Name.Name, Version: facts.Name.Version.String(), File: name, Size: info.Size(),
 		Bundled: facts.Bundled, SBOMs: facts.SBOMs, Notes: slices.Concat(facts.Notes, found.Notes), path: path, facts: facts,
 	}
 	w.SHA256, err = hashFile(path)
 	return w, err
+}
+
+// wanted is the name that the wheel shall have; "" for any.
+func (p *Package) wanted() string {
+	if p.unnamed {
+		return ""
+	}
+	return p.Name
 }
 
 // builderPaths must not stand in a built wheel.

@@ -58,8 +58,14 @@ func (a *app) engineGarbage(ctx context.Context, e *engine.Engine, f cleanFlags)
 	if err != nil {
 		return nil, err
 	}
+	layers, err := a.layerImages()
+	if err != nil {
+		return nil, err
+	}
 	for _, img := range images {
-		if !f.images && (newest(img, images) || slices.ContainsFunc(img.Tags, pinned)) {
+		ofLayers := slices.ContainsFunc(img.Tags, isLayer)
+		inUse := slices.ContainsFunc(img.Tags, func(tag string) bool { return layers[tag] })
+		if !f.images && (inUse || !ofLayers && newest(img, images) || slices.ContainsFunc(img.Tags, pinned)) {
 			continue
 		}
 		refs := img.Tags
@@ -156,14 +162,16 @@ func (a *app) storeGarbage(keep int) ([]garbage, error) {
 		}
 	}
 	found, _ := store.List()
-	for _, it := range old(found, keep) {
+	going := old(found, keep)
+	for _, it := range going {
 		if current, err := store.Lookup(it.Name); err == nil && current.Key == it.Key {
 			continue // the stable name points at it
 		}
 		all = append(all, garbage{"artifact", it.Name + " " + it.Key.Short() + " of " + it.Finished.Format(time.DateOnly), it.Size(),
 			func(ctx context.Context) error { return store.Remove(ctx, it.Kind, it.Key) }})
 	}
-	return all, nil
+	layers, err := a.layerGarbage(store, found, going)
+	return append(all, layers...), err
 }
 
 // abandoned says whether nobody holds the lock of a draft any more.

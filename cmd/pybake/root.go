@@ -54,7 +54,7 @@ SSL_CERT_FILE, the certificates that containers with a network get.`,
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{"bake", "Bake:", []*cobra.Command{a.pythonCommand(), a.wheelsCommand()}},
+		{"bake", "Bake:", []*cobra.Command{a.pythonCommand(), a.wheelsCommand(), a.imageCommand(), a.runCommand(), a.saveCommand(), a.loadCommand(), a.dockerfileCommand()}},
 		{"look", "Look:", []*cobra.Command{a.listCommand(), a.showCommand(), a.distrosCommand()}},
 		{"setup", "Set up and clean up:", []*cobra.Command{
 			a.doctorCommand(), a.setupCommand(), a.cleanCommand(), a.completionCommand(), a.versionCommand(),

@@ -161,7 +161,8 @@ type house struct {
 	req     wheels.Request
 	plan    *wheels.Plan
 	flags   wheelsFlags
-	maker   *distro.Maker // nil: not connected
+	maker   *distro.Maker                                // nil: not connected
+	connect func(context.Context) (*distro.Maker, error) // by somebody who ends it; nil: connect here
 	done    func() error
 }
 
@@ -264,11 +265,15 @@ func (a *app) connectHouse(ctx context.Context, h *house) (err error) {
 	if h.maker != nil {
 		return nil
 	}
-	maker, done, err := a.distroMaker(ctx, h.project)
+	if h.connect != nil {
+		h.maker, err = h.connect(ctx)
+	} else if h.maker, h.done, err = a.distroMaker(ctx, h.project); err != nil {
+		h.done = func() error { return nil }
+	}
 	if err != nil {
 		return err
 	}
-	h.maker, h.done, h.Engine, h.Distros = maker, done, maker.Engine, maker
+	h.Engine, h.Distros = h.maker.Engine, h.maker
 	_, err = h.Store.Sweep()
 	return err
 }

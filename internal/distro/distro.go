@@ -123,7 +123,7 @@ var aptEnv = []string{"DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"}
 // networked starts the one kind of container that has a network. Its apt takes
 // the distro from the mirror, if there is one.
 func (m *Maker) networked(ctx context.Context, t Target, image string) (*engine.Container, error) {
-	c, err := m.start(ctx, engine.Spec{
+	c, err := m.Start(ctx, engine.Spec{
 		Image: image, Purpose: "apt-" + t.String(), Network: true, CABundle: m.CABundle, Proxy: m.Proxy,
 	})
 	if err != nil {
@@ -140,12 +140,12 @@ func (m *Maker) networked(ctx context.Context, t Target, image string) (*engine.
 // Offliner starts a container of root with no network, in which packages can
 // be installed from files.
 func (m *Maker) Offliner(ctx context.Context, t Target, image, purpose string) (*engine.Container, error) {
-	return m.start(ctx, engine.Spec{Image: image, Purpose: purpose + "-" + t.String()})
+	return m.Start(ctx, engine.Spec{Image: image, Purpose: purpose + "-" + t.String()})
 }
 
-// start completes a container's box: what apt and dpkg need, and no more
+// Start starts a container of root with what apt and dpkg need, and no more
 // memory than leaves the engine's machine alive.
-func (m *Maker) start(ctx context.Context, s engine.Spec) (*engine.Container, error) {
+func (m *Maker) Start(ctx context.Context, s engine.Spec) (*engine.Container, error) {
 	info, err := m.Engine.Info(ctx)
 	if err != nil {
 		return nil, err

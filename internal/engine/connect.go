@@ -15,7 +15,8 @@
 //
 // Files travel as tar streams (Put, Get). The engine unpacks them as root and
 // honours Uid, Gid and Mode of each header: files for uid 1000 are files whose
-// headers say 1000. Neither sees what lies in a tmpfs.
+// headers say 1000. Neither sees what lies in a tmpfs. What many containers need
+// goes into a Volume once; they only read it.
 //
 // # Sessions
 //

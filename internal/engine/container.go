@@ -3,6 +3,7 @@ package engine
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,12 +28,17 @@ type Spec struct {
 	Purpose string            // part of the container's name: "python-3.13.5-trixie"
 	Limit   time.Duration     // required: the container ends by itself after this long, rounded up to a second
 	Network bool              // false: only a loopback interface
+	NoNames bool              // without Network: /etc/hosts and /etc/resolv.conf are the image's, if it has any; a start takes half as long
 	Caps    []string          // capabilities to have, "CHOWN"; every other one is dropped
 	Memory  int64             // bytes, swap included; 0 is no limit
 	PIDs    int64             // processes and threads; 0 is no limit
 	CPUs    float64           // 1.5; 0 is no limit
 	Env     []string          // "LANG=C.UTF-8", for every Exec
 	Tmpfs   map[string]string // mount point to options: "/tmp": "exec,size=1g"
+	Mounts  []Mount           // volumes to read from
+
+	ReadOnly bool   // nothing can be written but to a tmpfs; Put is refused, too
+	Hostname string // empty is "pybake"
 
 	// For containers with Network; ignored without.
 	CABundle []byte   // PEM; commands find it through SSL_CERT_FILE and the like, apt through APT_CONFIG
@@ -46,6 +53,7 @@ type Container struct {
 
 	engine  *Engine
 	env     []string
+	mounts  []string // targets
 	limit   time.Duration
 	started time.Time // by this machine's clock, just after the start
 	created string    // by the engine's clock, RFC 3339
@@ -75,7 +83,7 @@ func (e *Engine) Start(ctx context.Context, s Spec) (*Container, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, context.Cause(ctx))
 	}
-	c := &Container{Name: containerName(s.Purpose), engine: e, env: s.environment(), limit: s.Limit}
+	c := &Container{Name: containerName(s.Purpose), engine: e, env: s.environment(), mounts: s.targets(), limit: s.Limit}
 	if err := c.start(ctx, s); err != nil {
 		err = e.explain(ctx, op, err)
 		if removeErr := e.removeContainer(ctx, c.Name); removeErr != nil && !IsGone(err) {
@@ -92,6 +100,11 @@ func (c *Container) start(ctx context.Context, s Spec) error {
 	late, cancel := lag(ctx, startGrace)
 	defer cancel()
 	api := c.engine.api
+	for _, m := range s.Mounts {
+		if err := m.Volume.there(late); err != nil {
+			return err
+		}
+	}
 	made, err := api.ContainerCreate(late, s.config(c.engine.session.id), s.hostConfig(c.engine.session.id), nil, nil, c.Name)
 	if err != nil {
 		return err
@@ -126,9 +139,12 @@ func (s Spec) config(session string) *container.Config {
 	seconds := int64((s.Limit + time.Second - 1) / time.Second)
 	return &container.Config{
 		Image:      s.Image,
-		Hostname:   hostname,
+		Hostname:   cmp.Or(s.Hostname, hostname),
 		Entrypoint: []string{"sleep", strconv.FormatInt(seconds, 10)},
 		Labels:     map[string]string{sessionLabel: session},
+		// A network namespace of the runtime's, with nothing in it that the
+		// engine would have to set up.
+		NetworkDisabled: s.NoNames && !s.Network,
 	}
 }
 
@@ -136,14 +152,15 @@ func (s Spec) config(session string) *container.Config {
 func (s Spec) hostConfig(session string) *container.HostConfig {
 	initProcess := true
 	h := &container.HostConfig{
-		AutoRemove:  true,
-		Init:        &initProcess,
-		NetworkMode: "none",
-		CapDrop:     []string{"ALL"},
-		CapAdd:      s.Caps,
-		SecurityOpt: []string{"no-new-privileges"},
-		Tmpfs:       maps.Clone(s.Tmpfs),
-		Resources:   container.Resources{Memory: s.Memory, MemorySwap: s.Memory, NanoCPUs: int64(s.CPUs * 1e9)},
+		AutoRemove:     true,
+		Init:           &initProcess,
+		NetworkMode:    "none",
+		CapDrop:        []string{"ALL"},
+		CapAdd:         s.Caps,
+		SecurityOpt:    []string{"no-new-privileges"},
+		ReadonlyRootfs: s.ReadOnly,
+		Tmpfs:          maps.Clone(s.Tmpfs),
+		Resources:      container.Resources{Memory: s.Memory, MemorySwap: s.Memory, NanoCPUs: int64(s.CPUs * 1e9)},
 	}
 	if s.PIDs > 0 {
 		h.PidsLimit = &s.PIDs
@@ -151,16 +168,31 @@ func (s Spec) hostConfig(session string) *container.HostConfig {
 	if s.Network {
 		h.NetworkMode = "default"
 	}
+	for _, m := range s.Mounts {
+		h.Mounts = append(h.Mounts, m.Volume.mount(m.Target, true))
+	}
 	if s.hasCA() {
-		h.Mounts = []mount.Mount{{
+		h.Mounts = append(h.Mounts, mount.Mount{
 			Type: mount.TypeVolume, Target: caDir,
 			VolumeOptions: &mount.VolumeOptions{Labels: map[string]string{sessionLabel: session}},
-		}}
+		})
 	}
 	return h
 }
 
 func (s Spec) hasCA() bool { return s.Network && len(s.CABundle) > 0 }
+
+// targets is where something is mounted.
+func (s Spec) targets() []string {
+	targets := slices.Collect(maps.Keys(s.Tmpfs))
+	for _, m := range s.Mounts {
+		targets = append(targets, m.Target)
+	}
+	if s.hasCA() {
+		targets = append(targets, caDir)
+	}
+	return targets
+}
 
 // environment is what every command of the container gets.
 func (s Spec) environment() []string {
@@ -205,9 +237,10 @@ func caFiles(bundle []byte) (io.Reader, error) {
 // are those of the headers. A failure may leave some of the files.
 func (c *Container) Put(ctx context.Context, dir string, files io.Reader) error {
 	op := "put files into " + dir + " of container " + c.Name
-	in := &source{r: files}
-	err := c.engine.api.CopyToContainer(ctx, c.ID, dir, in, container.CopyToContainerOptions{})
-	if readErr := in.failed(); readErr != nil && ctx.Err() == nil {
+	readErr, err := upload(ctx, files, func(r io.Reader) error {
+		return c.engine.api.CopyToContainer(ctx, c.ID, dir, r, container.CopyToContainerOptions{})
+	})
+	if readErr != nil {
 		return fmt.Errorf("%s: read the files: %w", op, readErr)
 	}
 	if err == nil {
@@ -221,8 +254,9 @@ func (c *Container) Put(ctx context.Context, dir string, files io.Reader) error 
 
 // Get reads a file or directory of the container as a tar whose names begin
 // with the last element of path. A path that is not there is an
-// fs.ErrNotExist. If the container ends meanwhile, the reader ends with an
-// error that satisfies IsGone, never with io.EOF.
+// fs.ErrNotExist. If the container ends meanwhile, or the stream is cut, the
+// reader ends with an error that satisfies IsGone, never with io.EOF, and
+// before the mark that ends the tar.
 func (c *Container) Get(ctx context.Context, path string) (io.ReadCloser, error) {
 	op := "get " + path + " from container " + c.Name
 	body, _, err := c.engine.api.CopyFromContainer(ctx, c.ID, path)
@@ -232,17 +266,22 @@ func (c *Container) Get(ctx context.Context, path string) (io.ReadCloser, error)
 		}
 		return nil, c.explain(ctx, op, err)
 	}
-	return &files{ReadCloser: body, finish: func(err error) error {
+	return c.files(ctx, op, body), nil
+}
+
+// files is a tar out of the container. An engine ends the stream in good order
+// even if the container vanished under it: the end is believed only while the
+// container runs.
+func (c *Container) files(ctx context.Context, op string, body io.ReadCloser) io.ReadCloser {
+	return newFiles(body, func(err error) error {
 		if err != io.EOF {
 			return c.explain(ctx, op, err)
 		}
-		// An engine ends the stream in good order even if the container
-		// vanished under it: believe the end only while it runs.
 		if dead := c.alive(ctx); dead != nil {
 			return c.explain(ctx, op, dead)
 		}
 		return io.EOF
-	}}, nil
+	})
 }
 
 // missing returns an fs.ErrNotExist if the container runs but has no such path.

@@ -84,10 +84,6 @@ func TestExecStreamsFail(t *testing.T) {
 	}
 }
 
-type errReader struct{ err error }
-
-func (r errReader) Read([]byte) (int, error) { return 0, r.err }
-
 type errWriter struct{ err error }
 
 func (w errWriter) Write([]byte) (int, error) { return 0, w.err }
@@ -111,6 +107,34 @@ func TestStrict(t *testing.T) {
 	}
 	if len(info.Mounts) > 0 || len(info.HostConfig.Binds) > 0 {
 		t.Errorf("mounts: %v %v", info.Mounts, info.HostConfig.Binds)
+	}
+}
+
+func TestNoNames(t *testing.T) {
+	for _, none := range []bool{false, true} {
+		c := start(t, Spec{NoNames: none})
+		if got := output(t, c, Command{}, "nets"); got != "lo\n" {
+			t.Errorf("interfaces: %q", got)
+		}
+		output(t, c, Command{}, "loop")
+		if mounts := output(t, c, Command{}, "cat", "/proc/self/mounts"); strings.Contains(mounts, " /etc/hosts ") == none || strings.Contains(mounts, " /etc/resolv.conf ") == none {
+			t.Errorf("no names %v:\n%s", none, mounts)
+		}
+	}
+	const ref = "pybake-engine-test:names"
+	c := start(t, Spec{NoNames: true})
+	if _, err := c.Commit(t.Context(), ref, ImageConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.engine.RemoveImage(context.Background(), ref); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, s := range []Spec{{NoNames: true, Network: true}, {Image: ref, Network: true}} {
+		if got := output(t, start(t, s), Command{}, "nets"); strings.Count(got, "\n") < 2 {
+			t.Errorf("interfaces with network: %q", got)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,27 +72,6 @@ func runTests(m *testing.M) (int, error) {
 	}
 	code := m.Run()
 	return code, errors.Join(e.RemoveImage(ctx, boxRef), e.Close(ctx))
-}
-
-// tarOf makes a tar of headers and contents in turn.
-func tarOf(parts ...any) *bytes.Buffer {
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for i := 0; i < len(parts); i += 2 {
-		h := parts[i].(tar.Header)
-		data, _ := parts[i+1].([]byte)
-		h.Size = int64(len(data))
-		if err := w.WriteHeader(&h); err != nil {
-			panic(err)
-		}
-		if _, err := w.Write(data); err != nil {
-			panic(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
-	return &buf
 }
 
 func connect(t *testing.T, sessions string) *Engine {

@@ -276,43 +276,6 @@ func TestExecFrozen(t *testing.T) {
 	}
 }
 
-func TestGetLost(t *testing.T) {
-	stat := "e30=" // {}
-	whole := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Docker-Container-Path-Stat", stat)
-		io.WriteString(w, "bytes")
-	}
-	half := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Docker-Container-Path-Stat", stat)
-		w.Header().Set("Content-Length", "100")
-		io.WriteString(w, "bytes")
-	}
-	running := reply(200, `{"State": {"Running": true}}`)
-	tests := []struct {
-		name string
-		fake fake
-		gone bool
-	}{
-		{"whole", fake{"GET /containers/c/archive": whole, "GET /containers/c/json": running}, false},
-		{"container removed meanwhile", fake{"GET /containers/c/archive": whole}, true},
-		{"connection lost", fake{"GET /containers/c/archive": half, "GET /containers/c/json": running}, true},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			c := &Container{ID: "c", Name: "c", engine: connectFake(t, test.fake), limit: time.Hour, started: time.Now()}
-			r, err := c.Get(t.Context(), "/x")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			data, err := io.ReadAll(r)
-			if string(data) != "bytes" || IsGone(err) != test.gone || (err != nil) != test.gone {
-				t.Errorf("got %q, %v; want gone %v", data, err, test.gone)
-			}
-		})
-	}
-}
-
 func TestImportFails(t *testing.T) {
 	progress := func(line string) fake {
 		return fake{"POST /images/create": reply(200, `{"status": "importing"}`+"\n"+line)}

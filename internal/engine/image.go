@@ -26,7 +26,8 @@ type Image struct {
 	Labels  map[string]string
 	Size    int64 // bytes
 	Created time.Time
-	Arch    string // "amd64"; empty in a listing
+	Arch    string   // "amd64"; empty in a listing
+	Layers  []string // DiffIDs, "sha256:70ab…", from the bottom; empty in a listing
 }
 
 // ImageConfig is what an image made here says of itself.
@@ -48,7 +49,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (img Image, found bool, 
 	if err != nil {
 		return Image{}, false, e.explain(ctx, "look up image "+ref, err)
 	}
-	img = Image{ID: got.ID, Digest: digestOf(got.RepoDigests), Tags: got.RepoTags, Size: got.Size, Arch: got.Architecture}
+	img = Image{ID: got.ID, Digest: digestOf(got.RepoDigests), Tags: got.RepoTags, Size: got.Size, Arch: got.Architecture, Layers: got.RootFS.Layers}
 	img.Created, _ = time.Parse(time.RFC3339Nano, got.Created) // zero if the image does not say
 	if got.Config != nil {
 		img.Labels = got.Config.Labels
@@ -77,7 +78,10 @@ func (e *Engine) Pull(ctx context.Context, ref string) (Image, error) {
 	if err != nil {
 		return Image{}, e.explain(ctx, op, err)
 	}
-	return e.made(ctx, op, ref, body)
+	if err := finished(body); err != nil {
+		return Image{}, e.explain(ctx, op, err)
+	}
+	return e.kept(ctx, op, ref)
 }
 
 // Import makes an image of one layer from a tar of a root file system,
@@ -88,23 +92,25 @@ func (e *Engine) Import(ctx context.Context, root io.Reader, ref string, config 
 	if err != nil {
 		return Image{}, fmt.Errorf("%s: %w", op, err)
 	}
-	in := &source{r: root}
-	body, err := e.api.ImageImport(ctx, image.ImportSource{Source: in, SourceName: "-"}, ref, image.ImportOptions{Changes: changes})
-	if readErr := in.failed(); readErr != nil {
-		if err == nil {
-			body.Close()
+	readErr, err := upload(ctx, root, func(r io.Reader) error {
+		body, err := e.api.ImageImport(ctx, image.ImportSource{Source: r, SourceName: "-"}, ref, image.ImportOptions{Changes: changes})
+		if err != nil {
+			return err
 		}
+		return finished(body)
+	})
+	if readErr != nil {
 		return Image{}, fmt.Errorf("%s: read root file system: %w", op, readErr)
 	}
 	if err != nil {
 		return Image{}, e.explain(ctx, op, err)
 	}
-	return e.made(ctx, op, ref, body)
+	return e.kept(ctx, op, ref)
 }
 
-// made reads the engine's progress to its end and looks at the result: the
-// status is 200 before the work begins, so a failure is only in the stream.
-func (e *Engine) made(ctx context.Context, op, ref string, progress io.ReadCloser) (Image, error) {
+// finished reads the engine's progress to its end: the status is 200 before
+// the work begins, so a failure is only in the stream.
+func finished(progress io.ReadCloser) error {
 	defer progress.Close()
 	for lines := json.NewDecoder(progress); ; {
 		var line struct {
@@ -112,16 +118,15 @@ func (e *Engine) made(ctx context.Context, op, ref string, progress io.ReadClose
 		}
 		err := lines.Decode(&line)
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
-			return Image{}, e.explain(ctx, op, err)
+			return err
 		}
 		if line.Error != "" {
-			return Image{}, e.explain(ctx, op, errors.New(line.Error))
+			return errors.New(line.Error)
 		}
 	}
-	return e.kept(ctx, op, ref)
 }
 
 // kept looks at an image that has just been made.

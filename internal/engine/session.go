@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/volume"
@@ -219,11 +218,7 @@ func (e *Engine) RemoveLeftover(ctx context.Context, l Leftover) error {
 	if l.Kind == "container" {
 		return e.removeContainer(ctx, l.ID)
 	}
-	err := e.api.VolumeRemove(ctx, l.ID, true)
-	if err != nil && !cerrdefs.IsNotFound(err) {
-		return e.explain(ctx, "remove volume "+l.Name, err)
-	}
-	return nil
+	return e.removeVolume(ctx, l.ID)
 }
 
 // labelled lists containers, then volumes, by a label filter. A blank session

@@ -21,9 +21,13 @@ func ownContainer(dir string) {
 	if err == nil {
 		var c *Container
 		c, err = e.Start(ctx, Spec{Image: boxRef, Limit: 5 * time.Minute, Network: true, CABundle: []byte("x")})
+		var v *Volume
 		if err == nil {
-			fmt.Println(c.ID)
-			select {}
+			v, err = e.NewVolume(ctx, boxRef, "engine-test")
+		}
+		if err == nil {
+			fmt.Println(c.ID, v.Name)
+			_ = v.Put(ctx, "/", silent{}) // is killed in the middle
 		}
 	}
 	fmt.Fprintln(os.Stderr, err)
@@ -51,7 +55,8 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead := &Container{ID: strings.TrimSpace(line), engine: e}
+	id, volumeName, _ := strings.Cut(strings.TrimSpace(line), " ")
+	dead := &Container{ID: id, engine: e}
 
 	if removed, err := e.Sweep(t.Context()); err != nil || len(removed) > 0 || !exists(t, dead) {
 		t.Fatalf("swept from a living owner: %+v, %v", removed, err)
@@ -76,7 +81,7 @@ func TestSweep(t *testing.T) {
 		}
 		return found
 	}
-	if got := owners(e); got[own.ID] != OwnerAlive || got[dead.ID] != OwnerDead {
+	if got := owners(e); got[own.ID] != OwnerAlive || got[dead.ID] != OwnerDead || got[volumeName] != OwnerDead {
 		t.Errorf("owners: %v", got)
 	}
 	if got := owners(stranger); got[own.ID] != OwnerForeign || got[dead.ID] != OwnerForeign {
@@ -84,8 +89,15 @@ func TestSweep(t *testing.T) {
 	}
 
 	removed, err := e.Sweep(t.Context())
-	if err != nil || len(removed) != 2 || removed[0].ID != dead.ID || removed[1].Kind != "volume" {
+	var kinds []string
+	for _, l := range removed {
+		kinds = append(kinds, l.Kind)
+	}
+	if err != nil || fmt.Sprint(kinds) != "[container container volume volume]" {
 		t.Errorf("swept %+v, %v", removed, err)
+	}
+	if got := owners(e); got[volumeName] != "" {
+		t.Errorf("the volume is still there: %v", got)
 	}
 	if exists(t, dead) || !exists(t, own) {
 		t.Error("swept the wrong container")

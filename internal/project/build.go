@@ -2,6 +2,7 @@ package project
 
 import (
 	"fmt"
+	"io/fs"
 	"net/url"
 	"regexp"
 	"slices"
@@ -32,7 +33,7 @@ import (
 type BuildPin struct {
 	Name    string `toml:"name"`              // normalised: "psycopg2"
 	Version string `toml:"version,omitempty"` // "2.9.10"; empty for a tree that has none
-	Source  string `toml:"source"`            // "sha256:…" of an archive, "h1:…" of a tree
+	Source  string `toml:"source"`            // "sha256:…" of an archive, "directory ./libs/foo" of a tree
 	Python  string `toml:"python"`            // the series: "3.13"
 	Distro  string `toml:"distro"`            // "trixie"
 	Arch    string `toml:"arch"`              // "amd64"
@@ -61,10 +62,30 @@ type ArchivePin struct {
 }
 
 var (
-	sourcePattern = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=)$`)
+	sourcePattern = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=)$`) // h1: was of a tree
 	seriesPattern = regexp.MustCompile(`^3\.(0|[1-9][0-9]?)$`)
 	commitPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
+
+const directory = "directory "
+
+// DirectorySource is BuildPin.Source of a source tree: its path below the directory
+// that paths of the project are relative to, "libs/foo" or ".". It does not say what is
+// in the tree, so an edit does not unpin what the tree is built with.
+func DirectorySource(dir string) string {
+	if dir == "." {
+		return directory + dir
+	}
+	return directory + "./" + dir
+}
+
+func isDirectory(source string) bool {
+	dir, ok := strings.CutPrefix(source, directory)
+	if below, found := strings.CutPrefix(dir, "./"); found {
+		return ok && below != "." && fs.ValidPath(below)
+	}
+	return ok && dir == "."
+}
 
 // String is the form in the file.
 func (p BuildPackage) String() string {
@@ -113,11 +134,10 @@ func isDigest(s string) bool {
 // The caller compares its Requires with what is wanted now.
 func (l *Lock) Build(like BuildPin) (BuildPin, bool) { return find(l.Builds, like) }
 
-// SetBuild adds a pin, or replaces the one that Build finds. A source tree has
-// one pin for a Python, distro and architecture: its digest changes with every
-// edit, and what was pinned for the tree as it was is of no more use.
+// SetBuild adds a pin, or replaces the one that Build finds. One of a tree also
+// replaces those that were made when trees were pinned by what is in them.
 func (l *Lock) SetBuild(pin BuildPin) {
-	if strings.HasPrefix(pin.Source, "h1:") {
+	if isDirectory(pin.Source) {
 		l.Builds = slices.DeleteFunc(l.Builds, func(old BuildPin) bool {
 			tree := strings.HasPrefix(old.Source, "h1:")
 			old.Source = pin.Source
@@ -205,8 +225,8 @@ func (c *lockChecker) source(key string, p BuildPin) {
 	if _, err := pep.ParseVersion(p.Version); err != nil && p.Version != "" {
 		c.report(key+".version", "%w", err)
 	}
-	if !sourcePattern.MatchString(p.Source) {
-		c.report(key+".source", "%q: want sha256: and 64 lower-case hex digits, or h1: and base64", p.Source)
+	if !sourcePattern.MatchString(p.Source) && !isDirectory(p.Source) {
+		c.report(key+".source", "%q: want sha256: and 64 lower-case hex digits, or directory and a path such as ./libs/foo", p.Source)
 	}
 	if !seriesPattern.MatchString(p.Python) {
 		c.report(key+".python", "%q: want a series such as \"3.13\"", p.Python)

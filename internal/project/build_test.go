@@ -17,7 +17,7 @@ import (
 	"github.com/pybake/pybake/internal/strict"
 )
 
-const tree = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+var tree = DirectorySource("libs/ours")
 
 func wheelOf(name, version, digit string) BuildPackage {
 	return BuildPackage{name, version, strings.ReplaceAll(name, "-", "_") + "-" + version + "-py3-none-any.whl", digest(digit)}
@@ -108,18 +108,31 @@ func TestBuildLookup(t *testing.T) {
 	}
 }
 
-// TestBuildTree replaces what was pinned for a tree before it was edited, and
-// nothing else.
+// TestBuildTree replaces what was pinned for a tree as it was, and nothing else.
 func TestBuildTree(t *testing.T) {
+	const hash = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 	l := builds()
-	edited := buildPin("ours", strings.Replace(tree, "47", "48", 1), "3.13")
+	l.SetBuild(buildPin("ours", hash, "3.13"))
+	l.SetBuild(buildPin("ours", hash, "3.12"))
+	edited := buildPin("ours", tree, "3.13")
 	l.SetBuild(edited)
 	l.SetBuild(buildPin("ours", digest("9"), "3.13")) // of an sdist
-	l.SetBuild(buildPin("ours", tree, "3.12"))
+	l.SetBuild(buildPin("ours", DirectorySource("."), "3.13"))
 	want := append(slices.DeleteFunc(builds().Builds, func(p BuildPin) bool { return p.Name == "ours" }),
-		edited, buildPin("ours", digest("9"), "3.13"), buildPin("ours", tree, "3.12"))
+		buildPin("ours", hash, "3.12"), edited, buildPin("ours", digest("9"), "3.13"), buildPin("ours", DirectorySource("."), "3.13"))
 	if diff := cmp.Diff(want, l.Builds); diff != "" {
 		t.Error(diff)
+	}
+	if _, err := l.Bytes(); err != nil {
+		t.Error(err)
+	}
+	for source, want := range map[string]bool{
+		"directory .": true, "directory ./a": true, "directory ./my libs/a": true, "directory": false, "directory ": false, "directory a": false,
+		"directory ./": false, "directory ./.": false, "directory ./../a": false, "directory /a": false, "directory ./a/": false, "./a": false,
+	} {
+		if isDirectory(source) != want {
+			t.Errorf("%q: %v", source, !want)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"sync"
 	"time"
@@ -46,6 +47,8 @@ type Builder struct {
 	PIDs   int64         // processes and threads; 0 is no limit
 	Limit  time.Duration // for one hook; 0 is an hour
 
+	prepared map[string]string // the projects whose wheels are in the image, to file names; nil: the image has no environment
+
 	mu     sync.Mutex
 	spare  chan spareContainer // gives the spare container once; nil: there is none
 	closed bool
@@ -66,9 +69,10 @@ type Source interface {
 // Job is one wheel to build.
 type Job struct {
 	Name    string // the project, in any spelling
+	Unnamed bool   // Name only stands in for what the source alone knows
 	Version string // empty if the source alone knows
 	Source  Source
-	Wheels  []Wheel // build requirements, all of them
+	Wheels  []Wheel // build requirements, all of them; none that a prepared image has
 
 	// Subdirectory of the source is where the project is and hooks run:
 	// "python/foo"; empty is the top.
@@ -116,6 +120,7 @@ func (b *Builder) Start(ctx context.Context, job Job) (*Run, error) {
 		job.Log = io.Discard
 	}
 	r := &Run{b: b, job: job, log: &record{w: job.Log}, installed: map[string]string{}}
+	maps.Copy(r.installed, b.prepared)
 	if err := r.install(job.Wheels); err != nil {
 		return nil, err
 	}

@@ -1,12 +1,14 @@
-"""Runs one PEP 517 hook inside the build container. Python 3.8 or newer, its standard library alone.
+"""Runs PEP 517 hooks inside the build container. Python 3.8 or newer, its standard library alone.
 
     python build.py JOB STEP            STEP: requires | wheel
+    python build.py JOB build KNOWN     both hooks; the second only if the first asks for nothing beyond KNOWN, a JSON list
 
 JOB is a JSON file: python, source, out, state, env (the whole environment of the hook), backend, backend_path,
-config_settings. The answer is STATE/answer.json, {"ok": VALUE} or {"kind": KIND, "error": TEXT}; kinds are those of
-Kind in failed.go. The exit status is 0 with "ok", else 1. What the hook prints comes out at standard output.
+config_settings. The answer comes out at standard error: {"ok": VALUE} or {"hook": NAME, "kind": KIND, "error": TEXT};
+kinds are those of Kind in failed.go. VALUE is what the hook returned; of build, [what the first returned, what the
+second returned or null]. The exit status is 0 with "ok", else 1. What hooks print comes out at standard output.
 
-The hook runs in a child, so that whatever it does to itself ends in an answer. This process copies its output, and
+Each hook runs in a child, so that whatever it does to itself ends in an answer. This process copies its output, and
 ends with it: what a build leaves running is killed. It also is the name server of a container without network. It
 knows no name, and says in the output which it was asked for.
 """
@@ -121,20 +123,34 @@ def memory_kills():
     return 0
 
 
-def parent(job_file, job, step):
+def parent(job_file, job, step, known):
     os.umask(0o022)
-    answer = os.path.join(job["state"], "answer.json")
-    for name in (answer, answer + ".hook"):
-        if os.path.lexists(name):
-            os.unlink(name)
     output = Output()
     names = Names(output)
-    kills = memory_kills()
-    status = watch(output, names, [job["python"], os.path.abspath(__file__), job_file, step, "--hook"], job)
-    result = read_answer(answer + ".hook", status)
-    if "ok" not in result and memory_kills() > kills:
-        result["kind"] = "memory"  # the engine tells of it too, but not always in time
-    with open(answer, "w") as f:
+
+    def run(step):
+        name = os.path.join(job["state"], "answer.json")
+        if os.path.lexists(name):
+            os.unlink(name)
+        kills = memory_kills()
+        status = watch(output, names, [job["python"], os.path.abspath(__file__), job_file, step, "--hook"], job)
+        result = read_answer(name, status)
+        if "ok" not in result:
+            result["hook"] = HOOKS[step]
+            if memory_kills() > kills:
+                result["kind"] = "memory"  # the engine tells of it too, but not always in time
+        return result
+
+    result = run("requires" if step == "build" else step)
+    if step == "build" and "ok" in result:
+        asked, made = result["ok"], None
+        if set(asked) <= set(known):
+            output.line("\n==> " + HOOKS["wheel"])
+            result = run("wheel")
+            made = result.get("ok")
+        if "ok" in result:
+            result = {"ok": [asked, made]}
+    with os.fdopen(2, "w", closefd=False) as f:
         json.dump(result, f)
     return 0 if "ok" in result else 1
 
@@ -215,7 +231,7 @@ def hook(job, step):
         result = {"kind": e.kind, "error": str(e)}
     except BaseException as e:  # SystemExit is the way of many a setup.py
         result = {"kind": "raised", "error": show(e)}
-    answer = os.path.join(job["state"], "answer.json.hook")
+    answer = os.path.join(job["state"], "answer.json")
     with open(answer + ".part", "w") as f:
         json.dump(result, f)
     os.rename(answer + ".part", answer)
@@ -282,6 +298,7 @@ def wheel(job):
 
 
 STEPS = {"requires": requires, "wheel": wheel}
+HOOKS = {"requires": "get_requires_for_build_wheel", "wheel": "build_wheel"}
 
 
 def main():
@@ -290,7 +307,7 @@ def main():
         job = json.load(f)
     if sys.argv[3:] == ["--hook"]:
         return hook(job, step)
-    return parent(job_file, job, step)
+    return parent(job_file, job, step, json.loads(sys.argv[3]) if step == "build" else [])
 
 
 if __name__ == "__main__":

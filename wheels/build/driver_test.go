@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -32,6 +33,7 @@ var drives = []struct {
 	source   string // own.py in the source
 	ok       any
 	kind     Kind
+	hook     string   // that failed; checked if given
 	error    string   // part of it
 	said     []string // parts of the output
 	unsaid   []string
@@ -42,6 +44,16 @@ var drives = []struct {
 		ok: []any{"cython >= 3; python_version < '3.99'", "{'a': 'b', 'c': ['d', 'e']}"},
 	},
 	{name: "wheel", step: "wheel", source: good, ok: "x-1-py3-none-any.whl"},
+	{
+		name: "both", step: `build ["None", "cython >= 3; python_version < '3.99'", "more"]`, source: good,
+		ok: []any{[]any{"cython >= 3; python_version < '3.99'", "None"}, "x-1-py3-none-any.whl"}, said: []string{"\n==> build_wheel\n"},
+	},
+	{
+		name: "both, asked for more", step: `build ["None"]`, source: good,
+		ok: []any{[]any{"cython >= 3; python_version < '3.99'", "None"}, nil}, unsaid: []string{"build_wheel"},
+	},
+	{name: "both, the first fails", step: "build []", source: "def get_requires_for_build_wheel(s): 1/0", kind: Raised, hook: requiresHook, error: "ZeroDivisionError"},
+	{name: "both, the second fails", step: "build []", source: "def build_wheel(d, c=None, m=None): 1/0", kind: Raised, hook: wheelHook, error: "ZeroDivisionError"},
 	{name: "no hook to ask", step: "requires", source: "", ok: []any{}},
 	{name: "attribute", step: "requires", backend: "own:A.b", source: `
 class A:
@@ -136,6 +148,9 @@ func TestDriver(t *testing.T) {
 			if got.Kind != tt.kind || !strings.Contains(got.Error, tt.error) {
 				t.Fatalf("%s: %s\nwant %s: %s\n%s", got.Kind, got.Error, tt.kind, tt.error, said)
 			}
+			if tt.hook != "" && got.Hook != tt.hook {
+				t.Errorf("the hook that failed: %q", got.Hook)
+			}
 			if tt.kind == "" {
 				var value any
 				if err := json.Unmarshal(got.OK, &value); err != nil {
@@ -170,9 +185,7 @@ func TestDriverStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"answer.json", "answer.json.hook"} {
-		write(t, filepath.Join(dir, "state", name), `{"ok": ["stale"]}`)
-	}
+	write(t, filepath.Join(dir, "state", "answer.json"), `{"ok": ["stale"]}`)
 	write(t, filepath.Join(dir, "src", "own.py"), "import os\ndef get_requires_for_build_wheel(s): os._exit(0)")
 	got, said, _ := drive(t, dir, "requires", request{Backend: "own", BackendPath: []string{"."}})
 	if got.Kind != Died {
@@ -191,22 +204,21 @@ func drive(t *testing.T, dir, step string, q request) (answer, string, int) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "job.json"), string(text))
-	out, err := exec.Command(python, "-I", "-S", "-B", "build.py", filepath.Join(dir, "job.json"), step).CombinedOutput()
+	var out, reply bytes.Buffer
+	cmd := exec.Command(python, append([]string{"-I", "-S", "-B", "build.py", filepath.Join(dir, "job.json")}, strings.SplitN(step, " ", 2)...)...)
+	cmd.Stdout, cmd.Stderr = &out, &reply
+	err = cmd.Run()
 	status := 0
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		status = exit.ExitCode()
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	text, err = os.ReadFile(filepath.Join(dir, "state", "answer.json"))
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
 	var a answer
-	if err := json.Unmarshal(text, &a); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(reply.Bytes(), &a); err != nil {
+		t.Fatalf("%v: %s\n%s", err, reply.String(), out.String())
 	}
-	return a, string(out), status
+	return a, out.String(), status
 }
 
 // python is the python3 of this machine itself: the one on the PATH may be a script

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
@@ -19,99 +18,107 @@ const (
 
 // Requires asks the backend what the build needs beyond the stated build
 // requirements: requirements of PEP 508, as the backend wrote them.
-func (r *Run) Requires(ctx context.Context) ([]string, error) {
-	raw, err := r.hook(ctx, "requires", requiresHook)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil, r.failed(requiresHook, BadOutput, fmt.Sprintf("no list of strings: %v", err))
-	}
-	return out, nil
+func (r *Run) Requires(ctx context.Context) (asked []string, err error) {
+	return asked, r.hook(ctx, &asked, requiresHook, "requires")
 }
 
 // Wheel builds the wheel and brings it into dir, which exists. It returns its file
 // name, whose project and version are those of the job.
-func (r *Run) Wheel(ctx context.Context, dir string) (string, error) {
-	raw, err := r.hook(ctx, "wheel", wheelHook)
-	if err != nil {
+func (r *Run) Wheel(ctx context.Context, dir string) (name string, err error) {
+	if err := r.hook(ctx, &name, wheelHook, "wheel"); err != nil {
 		return "", err
 	}
-	var name string
-	if err := json.Unmarshal(raw, &name); err != nil {
-		return "", r.failed(wheelHook, BadOutput, fmt.Sprintf("no file name: %v", err))
-	}
-	if cause := r.job.misnamed(name); cause != "" {
-		return "", r.failed(wheelHook, BadOutput, cause)
-	}
-	return name, r.fetch(ctx, name, dir)
+	return name, r.take(ctx, name, dir)
 }
 
-// answer is answer.json, what build.py writes.
+// Build is Requires, and then Wheel if what was asked for is all among what is known.
+// Else there is no name.
+func (r *Run) Build(ctx context.Context, known []string, dir string) (asked []string, name string, err error) {
+	text, err := json.Marshal(append([]string{}, known...))
+	if err != nil {
+		return nil, "", err
+	}
+	var made *string
+	if err := r.hook(ctx, &[]any{&asked, &made}, requiresHook, "build", string(text)); err != nil || made == nil {
+		return asked, "", err
+	}
+	return asked, *made, r.take(ctx, *made, dir)
+}
+
+// answer is what build.py writes.
 type answer struct {
 	OK    json.RawMessage `json:"ok"`
+	Hook  string          `json:"hook"`
 	Kind  Kind            `json:"kind"`
 	Error string          `json:"error"`
 }
 
 var errLimit = errors.New("the time limit of a hook")
 
-// hook runs a step of build.py and returns what the hook returned.
-func (r *Run) hook(ctx context.Context, step, name string) (json.RawMessage, error) {
+// hook runs a step of build.py, of which name is the first hook, and decodes what
+// that returned.
+func (r *Run) hook(ctx context.Context, into any, name string, step ...string) error {
 	if err := r.log.begin(name); err != nil {
-		return nil, fmt.Errorf("log of %s: %w", r.job, err)
+		return fmt.Errorf("log of %s: %w", r.job, err)
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, r.b.limit(), errLimit)
 	defer cancel()
+	var said reply
 	err := r.container.Exec(limited, engine.Command{
 		// Isolated: whatever the image and its environment have, this is the plain interpreter.
-		Argv: []string{r.b.interpreter(), "-I", "-S", "-B", Dir + "/build.py", Dir + "/job.json", step},
-		Dir:  Dir, Stdout: r.log, Stderr: r.log,
+		Argv: append([]string{r.b.interpreter(), "-I", "-S", "-B", Dir + "/build.py", Dir + "/job.json"}, step...),
+		Dir:  Dir, Stdout: r.log, Stderr: &said,
 	})
 	exit, exited := errors.AsType[*engine.ExitError](err)
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s: %s: %w", r.job, name, context.Cause(ctx))
+		return fmt.Errorf("%s: %s: %w", r.job, name, context.Cause(ctx))
 	case errors.Is(err, errLimit), errors.Is(err, engine.ErrLimit):
-		return nil, r.failed(name, TimedOut, "no end after "+span(r.b.limit()))
+		return r.failed(name, TimedOut, "no end after "+span(r.b.limit()))
 	case exited && exit.OOM:
-		return nil, r.outOfMemory(name)
+		return r.outOfMemory(name)
 	case err != nil && !exited:
-		return nil, fmt.Errorf("%s: %s: %w", r.job, name, err)
+		return fmt.Errorf("%s: %s: %w", r.job, name, err)
 	}
-	a, err := r.answer(ctx)
-	if errors.Is(err, fs.ErrNotExist) && exited {
-		return nil, r.failed(name, Died, fmt.Sprintf("the build ended with status %d and was not heard of", exit.Code))
+	var a answer
+	if err := json.Unmarshal(said.text, &a); err != nil && exited {
+		if _, err := r.log.Write(said.text); err != nil {
+			return fmt.Errorf("log of %s: %w", r.job, err)
+		}
+		return r.failed(name, Died, fmt.Sprintf("the build ended with status %d and was not heard of", exit.Code))
+	} else if err != nil {
+		return r.failed(name, Died, fmt.Sprintf("its answer cannot be read: %v", err))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", r.job, name, err)
+	if a.Hook != "" {
+		name = a.Hook
 	}
-	if a.Kind == OutOfMemory {
-		return nil, r.outOfMemory(name)
+	switch {
+	case a.Kind == OutOfMemory:
+		return r.outOfMemory(name)
+	case a.OK == nil || exited:
+		return r.failed(name, a.Kind, a.Error)
 	}
-	if a.OK == nil || exited {
-		return nil, r.failed(name, a.Kind, a.Error)
+	if err := json.Unmarshal(a.OK, into); err != nil {
+		return r.failed(name, BadOutput, fmt.Sprintf("its answer is none: %v", err))
 	}
-	return a.OK, nil
+	return nil
 }
 
-// answer reads what the hook answered.
-func (r *Run) answer(ctx context.Context) (*answer, error) {
-	stream, err := r.container.Get(ctx, stateDir+"/answer.json")
-	if err != nil {
-		return nil, err
+// reply takes what build.py writes to its standard error, up to a bound.
+type reply struct{ text []byte }
+
+func (r *reply) Write(p []byte) (int, error) {
+	const limit = 2 << 20
+	r.text = append(r.text, p[:min(len(p), limit-len(r.text))]...)
+	return len(p), nil
+}
+
+// take brings the wheel that the backend named here.
+func (r *Run) take(ctx context.Context, name, dir string) error {
+	if cause := r.job.misnamed(name); cause != "" {
+		return r.failed(wheelHook, BadOutput, cause)
 	}
-	defer stream.Close()
-	text, err := one(stream, 2<<20)
-	if err != nil {
-		return nil, fmt.Errorf("answer of the hook: %w", err)
-	}
-	a := &answer{}
-	if err := json.Unmarshal(text, a); err != nil {
-		return nil, fmt.Errorf("answer of the hook: %w", err)
-	}
-	return a, nil
+	return r.fetch(ctx, name, dir)
 }
 
 func (r *Run) outOfMemory(hook string) *FailedError {

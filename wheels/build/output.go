@@ -3,7 +3,6 @@ package build
 import (
 	"archive/tar"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +22,7 @@ func (j Job) misnamed(filename string) string {
 	if err != nil || filename != path.Base(filename) {
 		return fmt.Sprintf("the backend calls its wheel %.200q, which is no name of a wheel", filename)
 	}
-	if name.Name != pep.NormalizeName(j.Name) {
+	if !j.Unnamed && name.Name != pep.NormalizeName(j.Name) {
 		return fmt.Sprintf("the wheel %s is not one of %s", filename, j.Name)
 	}
 	if j.Version == "" {
@@ -124,17 +123,4 @@ func listing(names []string) string {
 		return "nothing"
 	}
 	return strings.Join(names, ", ")
-}
-
-// one reads the one small file of a tar.
-func one(stream io.Reader, limit int64) ([]byte, error) {
-	members := tar.NewReader(stream)
-	h, err := members.Next()
-	if err != nil {
-		return nil, err
-	}
-	if h.Typeflag != tar.TypeReg || h.Size > limit {
-		return nil, errors.New("not a small regular file")
-	}
-	return io.ReadAll(members)
 }

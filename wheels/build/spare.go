@@ -2,9 +2,7 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/pybake/pybake/internal/engine"
@@ -84,23 +82,11 @@ func (b *Builder) container(ctx context.Context) (c *engine.Container, spare boo
 
 // fresh starts a container that knows nothing of its job yet.
 func (b *Builder) fresh(ctx context.Context) (*engine.Container, error) {
-	c, err := b.Engine.Start(ctx, engine.Spec{
+	return b.Engine.Start(ctx, engine.Spec{
 		Image: b.Image, Purpose: "wheel", Memory: b.Memory, PIDs: b.PIDs,
+		NoNames: true, // layout brings them
 		// Hooks have limits of their own. This one ends what this process has no
 		// say in any more: the wait, two hooks, and the downloads between them.
 		Limit: spareLife + 2*b.limit() + time.Hour,
 	})
-	if err != nil {
-		return nil, err
-	}
-	// The engine copies the name servers of its machine even for no network.
-	var said strings.Builder
-	err = c.Exec(ctx, engine.Command{
-		Argv: []string{"sh", "-c", `printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' > /etc/resolv.conf`},
-		User: "0:0", Stdout: &said, Stderr: &said,
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("set the name server: %w: %s", err, strings.TrimSpace(said.String())), c.Remove(ctx))
-	}
-	return c, nil
 }

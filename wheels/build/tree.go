@@ -44,8 +44,10 @@ func (r *Run) fill(ctx context.Context) error {
 		if err := t.layout(request); err != nil {
 			return err
 		}
-		if err := t.wheels(r.job.Wheels); err != nil {
-			return err
+		if r.b.prepared == nil {
+			if err := t.environment(r.job.Wheels); err != nil {
+				return err
+			}
 		}
 		if err := r.job.Source.WriteTar(t.w, srcDir[1:], user, user); err != nil {
 			return err
@@ -81,8 +83,15 @@ func (r *Run) put(ctx context.Context, write func(*tree) error) error {
 	return err
 }
 
-// layout writes the directories, the driver and the empty environment.
+// Names of a container without network: build.py is the server.
+const (
+	hosts      = "127.0.0.1 localhost\n::1 localhost\n"
+	nameserver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
+)
+
+// layout writes the names, the directories and the driver.
 func (t *tree) layout(request []byte) error {
+	t.made["/etc"] = true // by the image
 	if err := t.dir(Dir, 0); err != nil {
 		return err
 	}
@@ -91,18 +100,27 @@ func (t *tree) layout(request []byte) error {
 			return err
 		}
 	}
-	config := fmt.Sprintf("home = %s/bin\ninclude-system-site-packages = false\nversion = %s\n", t.prefix, t.series)
 	for _, f := range []struct {
 		name string
 		data []byte
 	}{
+		{"/etc/hosts", []byte(hosts)},
+		{"/etc/resolv.conf", []byte(nameserver)},
 		{Dir + "/build.py", driver},
 		{Dir + "/job.json", request},
-		{envDir + "/pyvenv.cfg", []byte(config)},
 	} {
 		if err := t.file(f.name, false, f.data); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// environment writes a virtual environment with wheels in it.
+func (t *tree) environment(wheels []Wheel) error {
+	config := fmt.Sprintf("home = %s/bin\ninclude-system-site-packages = false\nversion = %s\n", t.prefix, t.series)
+	if err := t.file(envDir+"/pyvenv.cfg", false, []byte(config)); err != nil {
+		return err
 	}
 	bin := envDir + "/bin"
 	interpreter := "python" + t.series
@@ -114,7 +132,10 @@ func (t *tree) layout(request []byte) error {
 			return err
 		}
 	}
-	return t.parents(t.site() + "/x")
+	if err := t.parents(t.site() + "/x"); err != nil {
+		return err
+	}
+	return t.wheels(wheels)
 }
 
 // site is the directory that modules are imported from.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -90,12 +91,13 @@ func listTar(t *testing.T, r io.Reader) (out []string) {
 
 func TestLayout(t *testing.T) {
 	tr, buf := newTree()
-	if err := tr.layout([]byte("{}")); err != nil {
+	if err := errors.Join(tr.layout([]byte("{}")), tr.environment(nil)); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"5755 0:0 build/",
 		"5755 1000:1000 build/src/", "5755 1000:1000 build/out/", "5755 1000:1000 build/home/", "5755 1000:1000 build/state/",
+		`0644 0:0 etc/hosts "127.0.0.1 localhost\n::1 localhost\n"`, `0644 0:0 etc/resolv.conf "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"`,
 		"0644 0:0 build/build.py", `0644 0:0 build/job.json "{}"`,
 		"5755 0:0 build/env/",
 		`0644 0:0 build/env/pyvenv.cfg "home = /opt/python/3.13/bin\ninclude-system-site-packages = false\nversion = 3.13\n"`,

@@ -18,8 +18,9 @@ import (
 )
 
 // OpenDir reads a directory of the project, "libs/foo". The file system is that of
-// an os.Root, or os.DirFS. The directory is reached through directories alone.
-func OpenDir(fsys fs.FS, dir string) (*Source, error) {
+// an os.Root, or os.DirFS. The directory is reached through directories alone. Of
+// files, unless it is nil, all others are left out: WorkTree lists them.
+func OpenDir(fsys fs.FS, dir string, files []string) (*Source, error) {
 	if !fs.ValidPath(dir) {
 		return nil, fmt.Errorf("directory %.200q: want one within the project", dir)
 	}
@@ -35,7 +36,7 @@ func OpenDir(fsys fs.FS, dir string) (*Source, error) {
 			return nil, &BadError{dir, dir[:i], "is not a directory"}
 		}
 	}
-	s, err := read(&Source{File: dir, tree: &directory{fsys, dir}}, &scan{hashes: &hashes{}})
+	s, err := read(&Source{File: dir, tree: &directory{fsys, dir, listed(files)}}, &scan{hashes: &hashes{}})
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +48,33 @@ func OpenDir(fsys fs.FS, dir string) (*Source, error) {
 type directory struct {
 	fsys fs.FS
 	dir  string
+	only map[string]taken // nil: all
+}
+
+// taken is how an entry of a directory is taken.
+type taken byte
+
+const (
+	not   taken = iota
+	whole       // a file; a submodule with all that is in it
+	above       // a directory of which some is taken
+)
+
+// listed makes a list of files one of all entries.
+func listed(files []string) map[string]taken {
+	if files == nil {
+		return nil
+	}
+	only := map[string]taken{".": above}
+	for _, name := range files {
+		only[name] = whole
+	}
+	for _, name := range files {
+		for dir := path.Dir(name); only[dir] != above; dir = path.Dir(dir) {
+			only[dir] = above
+		}
+	}
+	return only
 }
 
 func (d *directory) copy(dst *tar.Writer, rules fetch.Rules) error {
@@ -69,6 +97,10 @@ func (d *directory) ReadDir(name string) ([]fs.DirEntry, error) {
 // leave is whether an entry of a directory is left out.
 func (d *directory) leave(dir string, e fs.DirEntry) bool {
 	name := e.Name()
+	// In a directory that is not above something everything is taken.
+	if d.only != nil && d.only[dir] == above && d.only[path.Join(dir, name)] == not {
+		return true
+	}
 	switch name {
 	case ".git", ".hg", ".svn", ".bzr":
 		return true
@@ -79,11 +111,13 @@ func (d *directory) leave(dir string, e fs.DirEntry) bool {
 			return true
 		case ".whl", ".gz", ".zip":
 			return dir == "dist"
+		case ".toml", ".lock": // what pybake is told, and writes
+			return dir == "." && (name == "pybake.toml" || name == "pybake.lock")
 		}
 		return false
 	}
 	switch name {
-	case "__pycache__", ".eggs", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache":
+	case "__pycache__", ".eggs", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules":
 		return true
 	}
 	if dir == "build" && (name == "lib" || hasAnyPrefix(name, "lib.", "bdist.", "temp.", "scripts-")) {
@@ -92,8 +126,11 @@ func (d *directory) leave(dir string, e fs.DirEntry) bool {
 	if strings.HasSuffix(name, ".egg-info") {
 		return true
 	}
-	_, err := d.Lstat(path.Join(dir, name, "pyvenv.cfg"))
-	return err == nil
+	has := func(file string) bool {
+		_, err := d.Lstat(path.Join(dir, name, file))
+		return err == nil
+	}
+	return has("pyvenv.cfg") || has("store.json") && has("artifacts")
 }
 
 func hasAnyPrefix(s string, prefixes ...string) bool {

@@ -38,7 +38,7 @@ func openRoot(t *testing.T, root, dir string) (*Source, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return OpenDir(r.FS(), dir)
+	return OpenDir(r.FS(), dir, nil)
 }
 
 func TestOpenDir(t *testing.T) {
@@ -63,7 +63,7 @@ func TestOpenDir(t *testing.T) {
 		t.Error(diff)
 	}
 	// The same by another file system and from another directory.
-	if other, err := OpenDir(os.DirFS(filepath.Join(root, "libs/foo")), "."); err != nil || other.Hash() != want {
+	if other, err := OpenDir(os.DirFS(filepath.Join(root, "libs/foo")), ".", nil); err != nil || other.Hash() != want {
 		t.Errorf("got %v, %v", other, err)
 	}
 }
@@ -176,7 +176,7 @@ func TestBadDir(t *testing.T) {
 			if fsys == "root" {
 				_, err = openRoot(t, root, dir)
 			} else {
-				_, err = OpenDir(os.DirFS(root), dir)
+				_, err = OpenDir(os.DirFS(root), dir, nil)
 			}
 			if err == nil || err.Error() != want && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s by %s: got %v, want %s", dir, fsys, err, want)

@@ -24,7 +24,7 @@ func TestDirhash(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	src, err := OpenDir(os.DirFS(dir), ".")
+	src, err := OpenDir(os.DirFS(dir), ".", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

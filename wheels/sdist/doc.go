@@ -50,14 +50,19 @@
 //
 // # Directories
 //
-// OpenDir reads a directory of the project as it is, without what tools leave there:
+// OpenDir reads a directory of the project as it is now. In a work tree of git that is
+// what git would take, as WorkTree lists it: tracked files as they are on disk, and
+// untracked ones that are not ignored. A submodule is taken as it is checked out; another
+// repository in the directory is left out. In any case these are left out:
 //
 //   - .git, .hg, .svn, .bzr; so a version that a backend asks the repository for has to
 //     be given in the environment (SETUPTOOLS_SCM_PRETEND_VERSION)
 //   - __pycache__, *.pyc, *.pyo; .tox, .nox, .mypy_cache, .pytest_cache, .ruff_cache;
-//     any directory with a pyvenv.cfg
+//     node_modules; any directory with a pyvenv.cfg
 //   - *.egg-info and .eggs; build/lib, build/lib.*, build/bdist.*, build/temp.* and
 //     build/scripts-* at the top; wheels and archives in dist at the top
+//   - pybake.toml and pybake.lock at the top, and a store of pybake: store.json beside
+//     artifacts
 //
 // Times say when it was checked out, so Newest is 1980-01-01. Hash is of the form of
 // golang.org/x/mod/sumdb/dirhash: "h1:" and the base64 SHA-256 of lines sorted by name,

@@ -199,17 +199,21 @@ func (r *repository) run(ctx context.Context, stdout io.Writer, args ...string) 
 // environ is the environment of git: what was given, and nothing of the user's that
 // could make it run programs or write elsewhere.
 func (g Git) environ(dir string) []string {
-	var env []string
+	return append(g.own(),
+		"LC_ALL=C", "GIT_DIR="+dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
+		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "SSH_ASKPASS=/bin/false",
+		"GIT_SSH_COMMAND=ssh -o BatchMode=yes", "GIT_NO_REPLACE_OBJECTS=1", "GIT_LFS_SKIP_SMUDGE=1",
+	)
+}
+
+// own is the environment that was given, with nothing that tells git where to work.
+func (g Git) own() (env []string) {
 	for _, v := range g.Env {
 		if !strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "GIT_SSL_CA") {
 			env = append(env, v)
 		}
 	}
-	return append(env,
-		"LC_ALL=C", "GIT_DIR="+dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
-		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "SSH_ASKPASS=/bin/false",
-		"GIT_SSH_COMMAND=ssh -o BatchMode=yes", "GIT_NO_REPLACE_OBJECTS=1", "GIT_LFS_SKIP_SMUDGE=1",
-	)
+	return env
 }
 
 // gitError is what git said.

@@ -56,12 +56,21 @@ func main() {
 		data, err := os.ReadFile(args[2])
 		check(err)
 		os.Stdout.Write(data)
+	case "write": // TEXT to a file
+		check(os.WriteFile(args[2], []byte(args[3]), 0o644))
+	case "remove":
+		check(os.RemoveAll(args[2]))
 	case "nets":
 		list, err := net.Interfaces()
 		check(err)
 		for _, i := range list {
 			fmt.Println(i.Name)
 		}
+	case "loop": // one connection to itself
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		check(err)
+		_, err = net.Dial("tcp", l.Addr().String())
+		check(err)
 	case "hang": // says so, then waits for ever
 		fmt.Println("hanging")
 		time.Sleep(24 * time.Hour)

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/spf13/cobra"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/image"
+	"github.com/pybake/pybake/internal/image/oci"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/internal/strict"
+)
+
+// imageFlags are the flags of pybake image.
+type imageFlags struct {
+	// An image that no file defines.
+	python, distro, wheels, app        string
+	extras, groups, noGroups, apt      []string
+	entrypoint, cmd, env, ports, check []string
+	user, workdir                      string
+	init                               bool
+
+	tags    []string
+	outputs []string
+	push    bool
+	dryRun  bool
+	frozen  bool
+	repin   bool
+	jobs    int
+}
+
+// adHoc are the flags that define an image.
+var adHoc = []string{
+	"python", "distro", "wheels", "app", "extra", "group", "no-group", "apt", "entrypoint", "cmd", "env", "port", "check", "user", "workdir", "init",
+}
+
+func (a *app) imageCommand() *cobra.Command {
+	var f imageFlags
+	cmd := &cobra.Command{
+		Use:   "image [NAME...]",
+		Short: "Make slim runtime images that hold neither a compiler nor pip",
+		Long: `Image makes runtime images in layers: base, python, apt, wheels, app, files. Each
+is made only when something that it is made of changed, and is shared between
+images. Packages are installed from files that never enter the image; every
+image is checked before it gets its tags. It prints a tag of each image.
+
+NAME is a table [images.NAME] of pybake.toml, and brings the images that it
+stands on. Without NAME, all images of the file are made; with --python,
+--wheels, --app or the like instead, one image that no file describes:
+
+  from distro: --distro; layers: --python, --apt, --wheels, --app
+
+What is missing is made first: the Python, the wheelhouse of the lock, the wheel
+of the project. The version of the project is that of its metadata or, where
+these ask the repository for it, what git describe says.
+
+--output writes the finished image, beside the engine's copy:
+  oci:DIR                an OCI image layout
+  oci-archive:FILE       the same, as a tar
+  docker-archive:FILE    for docker load
+
+With --json: a list of {"name", "key", "origin": "built"|"found", "id",
+"digest", "tags", "size", "layers": [{"name", "image", "key", "digest",
+"diffID", "size", "unpacked", "origin", "why"}], "checks", "steps"}.`,
+		Example: `  pybake image
+  pybake image web --push
+  pybake image --python 3.13.5 --distro trixie --wheels requirements.lock --app . --tag shop:1
+  pybake image web --output docker-archive:shop.tar`,
+		ValidArgsFunction: a.completeImages,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range adHoc {
+				if len(args) > 0 && cmd.Flags().Changed(name) {
+					return usagef("pybake image "+strings.Join(args, " "), "--%s is for an image that no file describes, and %s is in pybake.toml", name, args[0])
+				}
+			}
+			defined := slices.ContainsFunc(adHoc, cmd.Flags().Changed)
+			return a.image(cmd.Context(), args, defined, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.python, "python", "", "the Python, as a `version` 3.13.5 or a series 3.13 (default: as for pybake wheels)")
+	flags.StringVar(&f.distro, "distro", "", "the `codename` of the distro (default: pybake.toml's, else this machine's)")
+	flags.StringVar(&f.wheels, "wheels", "", "the `lock` whose packages are installed")
+	flags.StringVar(&f.app, "app", "", "the `directory` of the project to install")
+	flags.StringArrayVar(&f.extras, "extra", nil, "an extra of the lock; may be repeated, as all of these")
+	flags.StringArrayVar(&f.groups, "group", nil, "a dependency `group` of the lock, beside the default ones")
+	flags.StringArrayVar(&f.noGroups, "no-group", nil, "a dependency `group` to leave out")
+	flags.StringArrayVar(&f.apt, "apt", nil, "a `package` of the distro")
+	flags.StringArrayVar(&f.entrypoint, "entrypoint", nil, "a `word` of the command that runs")
+	flags.StringArrayVar(&f.cmd, "cmd", nil, "a `word` of its default arguments")
+	flags.StringArrayVar(&f.check, "check", nil, "a `word` of a command that has to exit with 0 in the finished image")
+	flags.StringArrayVar(&f.env, "env", nil, "a variable, `NAME=VALUE`")
+	flags.StringArrayVar(&f.ports, "port", nil, "a `port` that it listens at: 8080, 53/udp")
+	flags.StringVar(&f.user, "user", "", "who runs: `app`, root or NAME:UID (default: app, with uid 1000)")
+	flags.StringVar(&f.workdir, "workdir", "", "the working `directory` (default: the user's home)")
+	flags.BoolVar(&f.init, "init", false, "tini is process 1 and forwards signals")
+	flags.StringArrayVarP(&f.tags, "tag", "t", nil, "a `reference` to give it, instead of those of the file; for one NAME")
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "where to write it too: oci:`DIR`, oci-archive:FILE, docker-archive:FILE")
+	flags.BoolVar(&f.push, "push", false, "push it under its tags, with the credentials of docker login")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print the layers and which would be made, and why; make no image")
+	flags.BoolVar(&f.frozen, "frozen", false, "fail if something is not pinned yet")
+	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the image")
+	cmd.RegisterFlagCompletionFunc("distro", a.completeDistros)
+	return cmd
+}
+
+func (a *app) completeImages(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	p, err := a.project()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, i := range p.AllImages() {
+		names = append(names, i.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// image makes images, each after those that it stands on.
+func (a *app) image(ctx context.Context, args []string, defined bool, f imageFlags) error {
+	p, err := a.project()
+	if err != nil {
+		return err
+	}
+	chosen, err := a.chosenImages(p, args, defined, f)
+	if err != nil {
+		return err
+	}
+	outputs, err := parseOutputs(f.outputs)
+	if err != nil {
+		return err
+	}
+	run, err := a.newImageRun(p, f)
+	if err != nil {
+		return err
+	}
+	made, err := run.all(ctx, chosen, outputs)
+	if err = ended(err, run.done()); err != nil && len(made) == 0 {
+		return err
+	}
+	if f.dryRun {
+		return err
+	}
+	return errors.Join(err, a.printImages(made))
+}
+
+// chosenImages are the images to make, each after those that it stands on.
+func (a *app) chosenImages(p *project.Project, args []string, defined bool, f imageFlags) ([]project.Image, error) {
+	all := p.AllImages()
+	switch {
+	case defined:
+		one, err := a.adHocImage(p, f)
+		return []project.Image{one}, err
+	case len(args) == 0 && len(all) == 0:
+		return nil, usagef("pybake image --python 3.13.5 --distro trixie --wheels requirements.lock --tag shop:1",
+			"which image? pybake.toml has no [images.NAME], and no flag says what to install")
+	}
+	wanted := map[string]bool{}
+	for _, name := range args {
+		one, ok := p.ImageNamed(name)
+		if !ok {
+			return nil, a.noSuchImage(all, name)
+		}
+		for _, link := range one.Standing(p) {
+			wanted[link.Name] = true
+		}
+	}
+	if len(f.tags) > 0 && len(args) != 1 {
+		return nil, usagef("", "--tag is for one image, and there are %d", max(len(args), len(all)))
+	}
+	for _, tag := range f.tags {
+		if err := project.CheckTag(tag); err != nil {
+			return nil, usagef("", "--tag %s: %w", tag, err)
+		}
+	}
+	var chosen []project.Image
+	for _, one := range all {
+		if len(args) > 0 && !wanted[one.Name] {
+			continue
+		}
+		if len(f.tags) > 0 && one.Name == args[0] {
+			one.Tags = f.tags
+		}
+		chosen = append(chosen, one)
+	}
+	return chosen, nil
+}
+
+// adHocImage is the image that flags describe. It is named after its first tag.
+func (a *app) adHocImage(p *project.Project, f imageFlags) (one project.Image, err error) {
+	if len(f.tags) == 0 {
+		return one, usagef(typed(a.args, "--tag", "shop:1"), "an image that no file describes needs a --tag")
+	}
+	for _, tag := range f.tags {
+		if err := project.CheckTag(tag); err != nil {
+			return one, usagef("", "--tag %s: %w", tag, err)
+		}
+	}
+	codename, err := a.targetDistro(p, f.distro)
+	if err != nil {
+		return one, err
+	}
+	name := f.tags[0][strings.LastIndexByte(f.tags[0], '/')+1:]
+	name, _, _ = strings.Cut(name, ":")
+	one = project.Image{
+		Name: name, From: codename, Apt: f.apt, Python: f.python, Wheels: f.wheels, Extras: f.extras, Groups: f.groups, NoGroups: f.noGroups,
+		App: f.app, Entrypoint: f.entrypoint, Cmd: f.cmd, User: f.user, Workdir: f.workdir, Ports: f.ports, Init: f.init, Check: f.check,
+		Tags: f.tags, Env: map[string]string{},
+	}
+	for _, line := range f.env {
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || name == "" {
+			return one, usagef("", "--env %s: want NAME=VALUE", line)
+		}
+		one.Env[name] = value
+	}
+	return one, checkAdHoc(one)
+}
+
+// madeImage is what image --json prints.
+type madeImage struct {
+	Name   string            `json:"name"`
+	Key    artifacts.Key     `json:"key"`
+	Origin string            `json:"origin"` // "built" or "found"
+	Dir    string            `json:"dir"`
+	ID     string            `json:"id"`
+	Digest string            `json:"digest"`
+	Tags   []string          `json:"tags"`
+	Size   int64             `json:"size"` // bytes, unpacked
+	Layers []image.Reported  `json:"layers"`
+	Checks []artifacts.Check `json:"checks"`
+	Steps  []artifacts.Step  `json:"steps"`
+
+	image *image.Image
+}
+
+func (a *app) printImages(made []madeImage) error {
+	if a.flags.json {
+		return a.printJSON(made)
+	}
+	for _, m := range made {
+		if m.Origin == "built" {
+			writeLayers(a.display.lines(), m.Name, m.Layers, true)
+		}
+		if _, err := fmt.Fprintln(a.sys.stdout, m.Tags[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeLayers prints the layers of an image, and what they take beside the base.
+func writeLayers(w io.Writer, name string, layers []image.Reported, why bool) {
+	rows := [][]string{{"layer", "of", "unpacked", "packed", "key", "", ""}}
+	var all, base int64
+	for _, l := range layers {
+		row := []string{l.Name, l.Layer.Image, bytesText(l.Unpacked), bytesText(l.Size), l.Key.Short(), l.Origin, ""}
+		if row[6] = l.By; why && l.Why != "" {
+			row[6] = oneLine(l.Why)
+		}
+		rows = append(rows, row)
+		if all += l.Unpacked; l.Name == "base" {
+			base += l.Unpacked
+		}
+	}
+	table(w, rows)
+	fmt.Fprintf(w, "%s: %s, %s of them above the base\n", name, bytesText(all), bytesText(all-base))
+}
+
+// output is a place that an image is written to.
+type output struct{ kind, path string }
+
+func parseOutputs(values []string) ([]output, error) {
+	var out []output
+	for _, value := range values {
+		kind, path, ok := strings.Cut(value, ":")
+		if !ok || path == "" || !slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, kind) {
+			return nil, usagef("--output docker-archive:"+filepath.Base(value)+".tar", "--output %s: want oci:DIR, oci-archive:FILE or docker-archive:FILE", value)
+		}
+		out = append(out, output{kind, path})
+	}
+	return out, nil
+}
+
+// deliver writes an image where it is wanted beside the engine.
+func (r *imageRun) deliver(ctx context.Context, m *madeImage, outputs []output) error {
+	img := m.image.OCI()
+	for _, out := range outputs {
+		err := func() (err error) {
+			end := r.a.display.Step("write " + out.path)
+			defer func() { end(err) }()
+			switch out.kind {
+			case "oci":
+				return img.WriteLayout(ctx, r.a.path(out.path), m.Tags...)
+			case "oci-archive":
+				return r.a.writeOutput(out.path, func(w io.Writer) error { return img.WriteLayoutTar(ctx, w, m.Tags) })
+			}
+			return r.a.writeOutput(out.path, func(w io.Writer) error { return img.WriteDockerArchive(ctx, w, m.Tags) })
+		}()
+		if err != nil {
+			return err
+		}
+	}
+	if !r.flags.push {
+		return nil
+	}
+	end := r.a.display.Step("push " + strings.Join(m.Tags, " "))
+	err := img.Push(ctx, m.Tags, oci.Options{Keychain: authn.DefaultKeychain, Transport: r.a.httpClient().Transport})
+	end(err)
+	return err
+}
+
+// checkAdHoc refuses an image of flags that the file would refuse.
+func checkAdHoc(one project.Image) error {
+	if err := project.CheckImage(one); err != nil {
+		return &advised{err, statusUsage, ""}
+	}
+	return nil
+}
+
+func (a *app) noSuchImage(all []project.Image, name string) error {
+	var known []string
+	for _, one := range all {
+		known = append(known, one.Name)
+	}
+	hint := ""
+	if near := strict.Near(name, known); len(near) > 0 {
+		hint = corrected(a.args, name, near[0], "")
+	}
+	if len(known) == 0 {
+		return usagef(hint, "image %s: pybake.toml has no [images.%s]", name, name)
+	}
+	return usagef(hint, "image %s: pybake.toml has %s", name, strings.Join(known, ", "))
+}
+
+// printPlan prints the layers of an image that is not made.
+func (r *imageRun) printPlan(plan *image.Plan) error {
+	if r.a.flags.json {
+		return r.a.printJSON(plan)
+	}
+	rows := [][]string{{"layer", "of", "key", "", ""}}
+	for _, l := range plan.Layers {
+		state := "to be made"
+		if _, err := r.store.Find(image.KindLayer, l.Key); err == nil {
+			state = "in the store"
+		}
+		rows = append(rows, []string{l.Name, l.Image, l.Key.Short(), state, l.By})
+	}
+	return table(r.a.sys.stdout, rows)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/image"
+)
+
+// How long what nothing refers to stays: a layer may be waiting for the image that
+// is being made of it, a tree may be wanted by the next lock.
+const (
+	keepLayers = 24 * time.Hour
+	keepTrees  = 30 * 24 * time.Hour
+)
+
+// layerGarbage finds the layers that no image has that stays, and the trees that
+// were not used for long.
+func (a *app) layerGarbage(store *artifacts.Store, found, going []*artifacts.Artifact) ([]garbage, error) {
+	used := map[artifacts.Key]bool{}
+	for _, it := range found {
+		if it.Kind != image.Kind || slices.Contains(going, it) {
+			continue
+		}
+		img, err := image.Read(store, it)
+		if err != nil {
+			continue // it is made anew, with its layers
+		}
+		for _, l := range img.Layers {
+			used[l.Key] = true
+		}
+	}
+	var all []garbage
+	for _, it := range found {
+		if it.Kind == image.KindLayer && !used[it.Key] && a.sys.now().Sub(it.Finished) > keepLayers {
+			all = append(all, garbage{"layer", it.Name, it.Size(), func(ctx context.Context) error { return store.Remove(ctx, it.Kind, it.Key) }})
+		}
+	}
+	dir, err := a.inCache("trees")
+	if err != nil {
+		return nil, err
+	}
+	trees, err := filepath.Glob(filepath.Join(dir, "*.gz"))
+	if err != nil {
+		return nil, err
+	}
+	for _, tree := range trees {
+		info, err := os.Stat(tree)
+		if err == nil && a.sys.now().Sub(info.ModTime()) > keepTrees {
+			all = append(all, garbage{"tree", tree, info.Size(), func(context.Context) error { return os.Remove(tree) }})
+		}
+	}
+	return all, nil
+}
+
+// layerImages are the engine's images of layers that images of the store stand on.
+func (a *app) layerImages() (map[string]bool, error) {
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	refs := map[string]bool{}
+	found, _ := store.List()
+	for _, it := range found {
+		if it.Kind != image.Kind {
+			continue
+		}
+		if img, err := image.Read(store, it); err == nil {
+			for _, ref := range img.Refs() {
+				refs[ref] = true
+			}
+		}
+	}
+	return refs, nil
+}
+
+// isLayer is whether a tag of an engine is that of layers.
+func isLayer(tag string) bool { return strings.HasPrefix(tag, image.LayerRepository+":") }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/internal/strict"
+)
+
+// runTarget is what is to be run.
+type runTarget struct {
+	project *project.Project
+	image   project.Image // the zero value for what is none of the file
+	name    string        // "web", or a reference of the engine
+	run     project.Run
+	key     string // of the run configuration in the file: "images.web.run"
+
+	ref     string // "web:latest"; empty until the engine is asked
+	version string // of the app; likewise
+}
+
+// hint is a way on after the engine has refused.
+func (t *runTarget) hint(err error) string {
+	switch {
+	case errors.Is(err, engine.ErrNoGPU):
+		return "install nvidia-container-toolkit on the engine's machine, or run without gpus"
+	case errors.Is(err, engine.ErrPortTaken):
+		return "ss -ltnp says who has it; --publish IP:HOSTPORT:PORT takes another"
+	case errors.Is(err, engine.ErrNoImage):
+		return t.buildHint()
+	}
+	return ""
+}
+
+// findRun looks up an image of the file and its run configuration.
+func (a *app) findRun(p *project.Project, name, config string) (*runTarget, error) {
+	t := &runTarget{project: p, name: name}
+	image, ok := p.ImageNamed(name)
+	if !ok {
+		if config != "" {
+			return nil, usagef(a.nearImage(p, name), "%s: no image of pybake.toml: no run configuration %s", name, config)
+		}
+		t.ref = name
+		return t, nil
+	}
+	t.image, t.key = image, image.Key("run")
+	if fixed := slices.IndexFunc(image.Tags, func(tag string) bool { return tagPattern(tag, image, p).fixed != "" }); fixed >= 0 {
+		t.ref = tagPattern(image.Tags[fixed], image, p).fixed
+	}
+	if config == "" {
+		if image.Run != nil {
+			t.run = *image.Run
+		}
+		return t, nil
+	}
+	run, ok := image.Runs[config]
+	if !ok {
+		known := slices.Sorted(maps.Keys(image.Runs))
+		hint := ""
+		if near := strict.Near(config, known); len(near) > 0 {
+			hint = corrected(a.args, config, near[0], "")
+		}
+		if len(known) == 0 {
+			return nil, usagef("", "image %s has no run configurations beside [images.%s.run]: %s: arguments of the command come after --", name, name, config)
+		}
+		return nil, usagef(hint, "image %s has no run configuration %s, only %s", name, config, strings.Join(known, ", "))
+	}
+	t.run, t.key = run, image.Key("runs."+config)
+	return t, nil
+}
+
+// nearImage is the command with the image that was likely meant, or "".
+func (a *app) nearImage(p *project.Project, name string) string {
+	var known []string
+	for _, image := range p.AllImages() {
+		known = append(known, image.Name)
+	}
+	if near := strict.Near(name, known); len(near) > 0 {
+		return corrected(a.args, name, near[0], "")
+	}
+	return ""
+}
+
+// tagged is a tag of the file: one reference, or those that match.
+type tagged struct {
+	fixed   string // "web:latest"; empty if only the engine knows
+	matches *regexp.Regexp
+}
+
+// tagPattern is a tag of the file with its variables replaced. A version, and
+// that of Python, is only known of what was made.
+func tagPattern(tag string, image project.Image, p *project.Project) tagged {
+	const any = "\x00"
+	text, err := project.Replace(tag, map[string]string{"name": image.Name, "distro": image.Distro(p), "version": any, "python": any})
+	if err != nil { // was refused when the file was read
+		return tagged{fixed: tag}
+	}
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "docker.io/"), "library/") // as the engine lists it
+	if !strings.Contains(text, any) {
+		if strings.LastIndexByte(text, ':') <= strings.LastIndexByte(text, '/') {
+			text += ":latest"
+		}
+		return tagged{fixed: text}
+	}
+	return tagged{matches: regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(text), any, `[A-Za-z0-9_.-]+`) + "$")}
+}
+
+// settled says whether all is known without the engine.
+func (t *runTarget) settled() bool {
+	texts := slices.Concat(t.run.Command, t.run.Volumes, t.run.Ports, t.run.Tmpfs, []string{t.run.Network, t.run.GPUs, t.run.User, t.run.Workdir})
+	for _, value := range t.run.Env {
+		texts = append(texts, value)
+	}
+	return t.ref != "" && !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "{version}") })
+}
+
+// findImage asks the engine for the image.
+func (a *app) findImage(ctx context.Context, e *engine.Engine, t *runTarget) error {
+	if t.ref == "" {
+		if err := t.newest(ctx, e); err != nil {
+			return notRun(err, a.args)
+		}
+	}
+	if t.ref != "" {
+		img, found, err := e.Image(ctx, t.ref)
+		if err != nil {
+			return notRun(err, a.args)
+		}
+		if found {
+			t.version = img.Labels["org.opencontainers.image.version"]
+			return nil
+		}
+	}
+	if t.image.Name == "" {
+		return &advised{fmt.Errorf("%s: neither an image of pybake.toml nor one that the engine holds", t.name), engine.StatusEngine, a.nearImage(t.project, t.name)}
+	}
+	return &advised{fmt.Errorf("image %s: not built yet: the engine has no %s", t.name, cmp.Or(t.ref, t.image.Tags[0])), engine.StatusEngine, t.buildHint()}
+}
+
+func (t *runTarget) buildHint() string {
+	if t.image.Name == "" {
+		return "docker pull " + t.ref
+	}
+	return "pybake image " + t.name
+}
+
+// newest finds the newest image of the engine with a tag of the file.
+func (t *runTarget) newest(ctx context.Context, e *engine.Engine) error {
+	pattern := tagPattern(t.image.Tags[0], t.image, t.project)
+	images, err := e.Images(ctx, distro.Label+"=image")
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(images, func(x, y engine.Image) int { return y.Created.Compare(x.Created) })
+	for _, img := range images {
+		for _, tag := range img.Tags {
+			if pattern.matches.MatchString(tag) {
+				t.ref = tag
+				return nil
+			}
+		}
+	}
+	return nil
+}

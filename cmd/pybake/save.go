@@ -1,0 +1,340 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/image"
+	"github.com/pybake/pybake/internal/image/bundle"
+	"github.com/pybake/pybake/internal/project"
+)
+
+// saveFlags are the flags of pybake save.
+type saveFlags struct {
+	output    string
+	artifacts bool
+	jobs      int
+}
+
+func (a *app) saveCommand() *cobra.Command {
+	var f saveFlags
+	cmd := &cobra.Command{
+		Use:   "save NAME... --output FILE",
+		Short: "Write images, or all that they are made of, to one file",
+		Long: `Save writes images of pybake.toml to one file, for a machine that reaches
+nothing, or for a shared cache; pybake load brings them there. What is not made
+yet is made first. Layers that images share are in the file once. Every file in
+it is listed with its SHA-256, and load refuses the whole if one does not fit.
+docker load takes the file too, for the images alone.
+
+With --artifacts everything is in it that making the images anew takes: Pythons,
+wheelhouses, packages of the distro, what the project is built with, the base
+image and the pins of pybake.lock. After pybake load, "pybake image --offline"
+works there, and builds the project anew from its source as it is there.`,
+		Example: `  pybake save web --output shop.tar
+  pybake save web --artifacts -o shop.tar`,
+		Args:              wantArgs(1, 1000, "NAME"),
+		ValidArgsFunction: a.completeImages,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.save(cmd.Context(), args, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&f.output, "output", "o", "", "the `file` to write; - is standard output")
+	flags.BoolVar(&f.artifacts, "artifacts", false, "with all that the images are made of")
+	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores)")
+	return cmd
+}
+
+func (a *app) save(ctx context.Context, names []string, f saveFlags) error {
+	if f.output == "" {
+		return usagef(typed(a.args, "--output", names[0]+".tar"), "which file? --output says")
+	}
+	p, err := a.project()
+	if err != nil {
+		return err
+	}
+	run, err := a.newImageRun(p, imageFlags{jobs: f.jobs})
+	if err != nil {
+		return err
+	}
+	s := &saving{run: run, head: bundle.Head{Images: map[string]string{}, Tags: map[string]string{}}, seen: map[string]bool{}}
+	err = s.collect(ctx, names, f.artifacts)
+	if err == nil {
+		err = a.writeOutput(f.output, func(w io.Writer) error {
+			defer a.display.Step("save")(nil)
+			return bundle.Write(ctx, w, s.head, s.sources)
+		})
+	}
+	for _, temporary := range s.temporary {
+		err = errors.Join(err, os.Remove(temporary))
+	}
+	if err = ended(err, run.done()); err != nil {
+		return err
+	}
+	if f.output != "-" {
+		_, err = fmt.Fprintln(a.sys.stdout, f.output)
+	}
+	return err
+}
+
+// writeOutput writes a file by a temporary one, or standard output for "-".
+func (a *app) writeOutput(name string, write func(io.Writer) error) (err error) {
+	if name == "-" {
+		return write(a.sys.stdout)
+	}
+	full := a.path(name)
+	tmp, err := os.CreateTemp(filepath.Dir(full), "."+filepath.Base(full)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		tmp.Close()
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
+	if err := write(tmp); err != nil {
+		return err
+	}
+	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), full)
+}
+
+// saving collects what goes into a bundle.
+type saving struct {
+	run       *imageRun
+	head      bundle.Head
+	sources   []bundle.Source
+	seen      map[string]bool
+	docker    []dockerImage
+	temporary []string
+}
+
+// dockerImage is an element of manifest.json of docker's archives.
+type dockerImage struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+func (s *saving) add(src bundle.Source) {
+	if !s.seen[src.Name] {
+		s.seen[src.Name] = true
+		s.sources = append(s.sources, src)
+	}
+}
+
+// collect makes sure of the images and lists all that goes into the bundle.
+func (s *saving) collect(ctx context.Context, names []string, all bool) error {
+	chosen, err := s.run.a.chosenImages(s.run.project, names, false, imageFlags{})
+	if err != nil {
+		return err
+	}
+	for _, one := range chosen {
+		made, err := s.run.one(ctx, one, nil)
+		if err != nil {
+			return err
+		}
+		req, err := s.run.request(ctx, one)
+		if err != nil {
+			return err
+		}
+		s.head.Arch = req.Target.Arch
+		if slices.Contains(names, one.Name) {
+			if err := s.image(made); err != nil {
+				return err
+			}
+		}
+		if all {
+			if err := s.inputs(ctx, req); err != nil {
+				return err
+			}
+		}
+	}
+	manifest, err := json.Marshal(s.docker)
+	if err != nil {
+		return err
+	}
+	s.sources = slices.Insert(s.sources, 0, bundle.Source{Name: "manifest.json", Data: manifest})
+	if all {
+		s.add(bundle.Source{Name: project.LockFile, Path: s.run.lock})
+	}
+	return nil
+}
+
+// image adds an image: as docker load wants it, and the artifacts.
+func (s *saving) image(m *madeImage) error {
+	built, err := m.image.OCI().Build()
+	if err != nil {
+		return err
+	}
+	config, err := built.RawConfigFile()
+	if err != nil {
+		return err
+	}
+	blob := func(digest string) string { return "blobs/" + strings.ReplaceAll(digest, ":", "/") }
+	d := dockerImage{Config: blob(m.ID), RepoTags: m.Tags}
+	s.add(bundle.Source{Name: d.Config, Data: config})
+	for _, l := range m.image.Layers {
+		d.Layers = append(d.Layers, blob(l.Digest))
+		s.add(bundle.Source{Name: blob(l.Digest), Path: l.Path})
+		if err := s.artifact(image.KindLayer, l.Key); err != nil {
+			return err
+		}
+	}
+	s.docker = append(s.docker, d)
+	s.head.Images[m.Name] = string(m.Key)
+	for _, tag := range m.Tags {
+		s.head.Tags[tag] = m.Name
+	}
+	return s.artifact(image.Kind, m.Key)
+}
+
+// artifact adds an artifact of the store.
+func (s *saving) artifact(kind string, key artifacts.Key) error {
+	it, err := s.run.store.Find(kind, key)
+	if err != nil {
+		return err
+	}
+	dir := path.Join("store", kind, string(key))
+	s.add(bundle.Source{Name: path.Join(dir, "manifest.json"), Path: filepath.Join(it.Dir, "manifest.json")})
+	for _, f := range it.Files {
+		s.add(bundle.Source{Name: path.Join(dir, f.Path), Path: filepath.Join(it.Dir, filepath.FromSlash(f.Path))})
+	}
+	return nil
+}
+
+// inputs adds what an image is made of: artifacts, and the files of the cache that
+// its pins name.
+func (s *saving) inputs(ctx context.Context, req image.Request) error {
+	for _, l := range req.Links {
+		if l.Python != nil {
+			if err := s.artifact(l.Python.Kind, l.Python.Key); err != nil {
+				return err
+			}
+		}
+		if l.House != nil {
+			if err := s.artifact(l.House.Kind, l.House.Key); err != nil {
+				return err
+			}
+		}
+		if l.App != nil {
+			if err := s.artifact("wheel", l.App.Key); err != nil {
+				return err
+			}
+		}
+	}
+	pins, err := project.ReadLock(s.run.lock)
+	if err != nil {
+		return err
+	}
+	codename, arch := req.Target.Distro.Codename, req.Target.Arch
+	base, ok := pins.Base(codename, arch)
+	if !ok {
+		return fmt.Errorf("base image of %s: not pinned", req.Target)
+	}
+	if err := s.base(ctx, req.Target, base); err != nil {
+		return err
+	}
+	for _, set := range slices.Concat(pins.Builders, pins.Runtimes) {
+		// What compiles a Python is left out: the Python is there.
+		if set.Distro != codename || set.Arch != arch || strings.HasPrefix(set.For, "python ") && slices.ContainsFunc(pins.Builders, func(b project.SetPin) bool { return b.For == set.For && slices.Equal(b.Request, set.Request) }) {
+			continue
+		}
+		if err := s.packages(ctx, req.Target, base, set.Packages); err != nil {
+			return err
+		}
+	}
+	return s.builds(ctx, pins, codename, arch)
+}
+
+// base adds the base image: the tar that it was made of, else as the engine saves it.
+func (s *saving) base(ctx context.Context, t distro.Target, base project.BasePin) error {
+	maker, err := s.run.connect(ctx)
+	if err != nil {
+		return err
+	}
+	file := fetch.File{Name: "base-" + t.String() + ".tar", SHA256: strings.TrimPrefix(base.Digest, "sha256:")}
+	if got, err := maker.Fetcher.Get(ctx, []fetch.File{file}, nil); base.Origin == distro.FromMmdebstrap && err == nil {
+		s.add(bundle.Source{Name: cacheName(file.SHA256, file.Name), Path: got.Path})
+		return nil
+	}
+	name := "engine/base-" + t.String() + ".tar"
+	if s.seen[name] {
+		return nil
+	}
+	if _, err := maker.Base(ctx, t, &base); err != nil {
+		return err
+	}
+	archive, err := maker.Engine.Save(ctx, []string{distro.BaseRef(t, base.Digest)})
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	tmp, err := os.CreateTemp("", "pybake-save-*")
+	if err != nil {
+		return err
+	}
+	defer tmp.Close()
+	s.temporary = append(s.temporary, tmp.Name())
+	s.add(bundle.Source{Name: name, Path: tmp.Name()})
+	_, err = io.Copy(tmp, archive)
+	return err
+}
+
+func cacheName(sha256, name string) string { return path.Join("cache", sha256, name) }
+
+// packages adds packages of the distro, as far as this machine has them: of what
+// was pinned for somebody else it may have none.
+func (s *saving) packages(ctx context.Context, t distro.Target, base project.BasePin, packages []project.Package) error {
+	maker, err := s.run.connect(ctx)
+	if err != nil {
+		return err
+	}
+	for _, pkg := range packages {
+		file := fetch.File{Name: pkg.Name + "_" + pkg.Arch + ".deb", SHA256: strings.TrimPrefix(pkg.Digest, "sha256:")}
+		got, err := maker.Fetcher.Get(ctx, []fetch.File{file}, nil)
+		if err != nil {
+			continue
+		}
+		s.add(bundle.Source{Name: cacheName(file.SHA256, file.Name), Path: got.Path})
+	}
+	return nil
+}
+
+// builds adds the wheels that sdists and projects are built with.
+func (s *saving) builds(ctx context.Context, pins *project.Lock, codename, arch string) error {
+	maker, err := s.run.connect(ctx)
+	if err != nil {
+		return err
+	}
+	for _, pin := range pins.Builds {
+		if pin.Distro != codename || pin.Arch != arch {
+			continue
+		}
+		for _, pkg := range pin.Packages {
+			file := fetch.File{Name: pkg.File, SHA256: strings.TrimPrefix(pkg.Digest, "sha256:")}
+			if got, err := maker.Fetcher.Get(ctx, []fetch.File{file}, nil); err == nil {
+				s.add(bundle.Source{Name: cacheName(file.SHA256, file.Name), Path: got.Path})
+			}
+		}
+	}
+	return nil
+}

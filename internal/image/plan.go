@@ -1,0 +1,467 @@
+package image
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/image/check"
+	"github.com/pybake/pybake/internal/image/install"
+	"github.com/pybake/pybake/internal/image/oci"
+	"github.com/pybake/pybake/internal/pep"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/recipes"
+	"github.com/pybake/pybake/wheels"
+)
+
+// Link is one definition of a chain, with what it installs.
+type Link struct {
+	project.Image
+	Python *artifacts.Artifact // of kind "python"; nil if it installs none
+	House  *House              // nil if it installs none
+	App    *App                // nil if it installs none
+}
+
+// House is a wheelhouse of a link.
+type House struct {
+	*artifacts.Artifact
+	Wheels  []wheels.Wheel
+	Apt     []project.Package // that its apt.txt lists, with hashes
+	Project []string          // names that the lock leaves out: of the project itself
+}
+
+// App is the wheel of the project.
+type App struct {
+	wheels.AppWheel
+	Root string // directory of the project
+}
+
+// Request is an image that is asked for.
+type Request struct {
+	Target  distro.Target
+	Links   []Link // from the bottom: what the image stands on, and itself
+	Root    string // directory that Files are relative to
+	Recipes *recipes.Set
+	Tags    []string  // complete references: "shop:1.4"
+	Version string    // of the app: "1.4.2"; or empty
+	Commit  string    // that the app is made from; or empty
+	Created time.Time // what the image says of when it was made: a time of its inputs
+}
+
+// Planned is a layer before it is made.
+type Planned struct {
+	Name   string            `json:"name"`  // "python"
+	Image  string            `json:"image"` // the link that it belongs to: "dependencies"
+	Key    artifacts.Key     `json:"key"`
+	Inputs []artifacts.Input `json:"inputs"`
+	By     string            `json:"by"` // one line of what it is: "pybake-python3.13 3.13.5-1+deb13"
+
+	debs  []string          // files of the store: packages of the Python
+	apt   []project.Package // in the cache
+	trees []tree
+	link  *Link
+}
+
+// Plan is everything that decides what an image is. It prints as JSON.
+type Plan struct {
+	Name   string            `json:"name"` // "image web trixie amd64"
+	Key    artifacts.Key     `json:"key"`
+	Series string            `json:"series,omitempty"` // "3.13"
+	Layers []*Planned        `json:"layers"`
+	Config oci.Config        `json:"config"`
+	Tags   []string          `json:"tags"`
+	Inputs []artifacts.Input `json:"inputs"`
+
+	req  Request
+	base project.BasePin
+	user user
+	top  project.Image // the link that was asked for, with what it takes over from those below
+}
+
+// UnpinnedError says what has to be resolved before there can be a plan.
+type UnpinnedError struct{ What string }
+
+func (e *UnpinnedError) Error() string { return e.What + ": not pinned yet" }
+
+// NewPlan makes the plan of an image. What does not fit together is an error; a
+// missing pin is an *UnpinnedError.
+func NewPlan(req Request, pins *project.Lock) (*Plan, error) {
+	p := &Plan{req: req, Tags: req.Tags}
+	last := req.Links[len(req.Links)-1]
+	p.Name = strings.Join([]string{Kind, last.Name, req.Target.Distro.Codename, req.Target.Arch}, " ")
+	var ok bool
+	if p.base, ok = pins.Base(req.Target.Distro.Codename, req.Target.Arch); !ok {
+		return nil, &UnpinnedError{"base image of " + req.Target.String()}
+	}
+	p.top = settle(req.Links)
+	var err error
+	if p.user, err = parseUser(p.top.User); err != nil {
+		return nil, err
+	}
+	if err := p.addLayers(pins); err != nil {
+		return nil, err
+	}
+	p.configure()
+	return p, p.computeKey()
+}
+
+// settle is the last link with what it takes over from those that it stands on.
+func settle(links []Link) project.Image {
+	top := project.Image{Env: map[string]string{}, Labels: map[string]string{}}
+	for _, l := range links {
+		below := top
+		top = l.Image
+		top.Env, top.Labels = merged(below.Env, l.Env), merged(below.Labels, l.Labels)
+		top.User, top.Workdir = cmp.Or(l.User, below.User), cmp.Or(l.Workdir, below.Workdir)
+		top.Ports = slices.Compact(slices.Sorted(slices.Values(slices.Concat(below.Ports, l.Ports))))
+		top.Init = l.Init || below.Init
+		top.Keep = slices.Compact(slices.Sorted(slices.Values(slices.Concat(below.Keep, l.Keep))))
+		if l.Entrypoint == nil { // a new entrypoint comes without the old arguments
+			top.Entrypoint = below.Entrypoint
+			if l.Cmd == nil {
+				top.Cmd = below.Cmd
+			}
+			if l.Check == nil {
+				top.Check = below.Check
+			}
+		}
+	}
+	return top
+}
+
+func merged(a, b map[string]string) map[string]string {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
+}
+
+// addLayers plans the layers of all links, from the bottom.
+func (p *Plan) addLayers(pins *project.Lock) error {
+	base := &Planned{Name: "base", Image: p.req.Target.Distro.Codename, By: p.base.Origin + " " + cmp.Or(p.base.Ref, p.req.Target.String())}
+	err := p.add(base, []artifacts.Input{{Name: "base", Value: p.base.Digest, Note: p.base.Origin}, {Name: "install", Value: install.Format}})
+	if err != nil {
+		return err
+	}
+	installed := map[string]string{} // packages of the distro above the base, by name and architecture
+	below := map[string]wheels.Wheel{}
+	init := false
+	for i := range p.req.Links {
+		l := &p.req.Links[i]
+		if l.Python != nil {
+			if err := p.addPython(l, pins, installed); err != nil {
+				return err
+			}
+		}
+		needsInit := l.Init && !init
+		init = init || l.Init
+		if err := p.addApt(l, pins, installed, needsInit); err != nil {
+			return err
+		}
+		if l.House != nil {
+			if err := p.addWheels(l, below); err != nil {
+				return err
+			}
+		}
+		if l.App != nil {
+			if err := p.addApp(l); err != nil {
+				return err
+			}
+		}
+		if err := p.addFiles(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add completes a layer that stands on the ones before it.
+func (p *Plan) add(l *Planned, inputs []artifacts.Input) error {
+	inputs = append(inputs, artifacts.Input{Name: "format", Value: Format}, artifacts.Input{Name: "layer", Value: l.Name})
+	l.Inputs = slices.SortedFunc(slices.Values(inputs), func(a, b artifacts.Input) int { return strings.Compare(a.Name, b.Name) })
+	var err error
+	if l.Key, err = artifacts.NewKey(KindLayer, l.Inputs); err != nil {
+		return fmt.Errorf("layer %s of %s: %w", l.Name, l.Image, err)
+	}
+	p.Layers = append(p.Layers, l)
+	return nil
+}
+
+// lower is the input that stands for what a container installs on.
+func (p *Plan) lower() artifacts.Input {
+	return artifacts.Input{Name: "lower", Value: string(p.chain(len(p.Layers)))}
+}
+
+// chain is the hash of the keys of the first n layers.
+func (p *Plan) chain(n int) string {
+	h := sha256.New()
+	for _, l := range p.Layers[:n] {
+		fmt.Fprintln(h, l.Key)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// addPython plans the layer of the Python of a link.
+func (p *Plan) addPython(l *Link, pins *project.Lock, installed map[string]string) error {
+	p.Series = l.Python.Labels["series"]
+	if d := l.Python.Labels["distro"]; d != p.req.Target.Distro.Codename {
+		return fmt.Errorf("image %s is for %s, and %s is for %s", l.Name, p.req.Target.Distro.Codename, l.Python.Name, d)
+	}
+	set, ok := pins.Runtime(p.req.Target.Distro.Codename, p.req.Target.Arch, pythonOwner(p.Series))
+	if !ok {
+		return &UnpinnedError{"packages of " + p.req.Target.Distro.Codename + " for " + l.Python.Name}
+	}
+	name := "pybake-python" + p.Series
+	i := slices.IndexFunc(l.Python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
+	if i < 0 {
+		return fmt.Errorf("%s has no package %s", l.Python.Name, name)
+	}
+	deb := l.Python.Files[i]
+	planned := &Planned{
+		Name: "python", Image: l.Name, By: name + " " + deb.Package.Version, link: l,
+		debs: []string{filepath.Join(l.Python.Dir, deb.Path)}, apt: newPackages(set.Packages, installed),
+	}
+	in := []artifacts.Input{
+		p.lower(),
+		{Name: "package." + name, Value: deb.Package.Version + " sha256:" + deb.SHA256},
+		{Name: "install", Value: install.Format},
+	}
+	return p.add(planned, append(in, aptInputs(planned.apt)...))
+}
+
+// newPackages are those that are not installed yet. It notes them as installed.
+func newPackages(packages []project.Package, installed map[string]string) []project.Package {
+	var out []project.Package
+	for _, pkg := range packages {
+		if id := pkg.Name + ":" + pkg.Arch; installed[id] != pkg.Version {
+			installed[id] = pkg.Version
+			out = append(out, pkg)
+		}
+	}
+	return out
+}
+
+func aptInputs(packages []project.Package) []artifacts.Input {
+	var in []artifacts.Input
+	for _, pkg := range packages {
+		in = append(in, artifacts.Input{Name: "apt." + pkg.Name + ":" + pkg.Arch, Value: pkg.Version + " " + pkg.Digest})
+	}
+	return in
+}
+
+// aptRequest is what a link asks apt for, and in whose name it is pinned. What its
+// house lists is asked for at the version that the house was proved with.
+func aptRequest(l *Link, withInit bool) (owner string, request []string) {
+	request = slices.Clone(l.Apt)
+	if withInit {
+		request = append(request, "tini")
+	}
+	if len(request) == 0 {
+		return "", nil
+	}
+	if l.House != nil {
+		for _, pkg := range l.House.Apt {
+			request = append(request, pkg.Name+"="+pkg.Version)
+		}
+	}
+	slices.Sort(request)
+	return "image " + l.Name, slices.Compact(request)
+}
+
+// addApt plans the layer of the distro's packages of a link, if it has any.
+func (p *Plan) addApt(l *Link, pins *project.Lock, installed map[string]string, withInit bool) error {
+	var packages []project.Package
+	if l.House != nil {
+		packages = l.House.Apt
+	}
+	if owner, request := aptRequest(l, withInit); owner != "" {
+		set, ok := pins.Runtime(p.req.Target.Distro.Codename, p.req.Target.Arch, owner)
+		if !ok || !slices.Equal(set.Request, request) {
+			return &UnpinnedError{"packages of " + p.req.Target.Distro.Codename + " for " + owner}
+		}
+		packages = set.Packages
+	}
+	for _, pkg := range packages {
+		if had := installed[pkg.Name+":"+pkg.Arch]; had != "" && had != pkg.Version {
+			return fmt.Errorf("image %s wants %s %s, and below it is %s", l.Name, pkg.Name, pkg.Version, had)
+		}
+	}
+	packages = newPackages(packages, installed)
+	if len(packages) == 0 {
+		return nil
+	}
+	planned := &Planned{Name: "apt", Image: l.Name, apt: packages, link: l, By: names(packages)}
+	return p.add(planned, append(aptInputs(packages), p.lower(), artifacts.Input{Name: "install", Value: install.Format}))
+}
+
+func names(packages []project.Package) string {
+	const most = 6
+	var out []string
+	for _, pkg := range packages[:min(most, len(packages))] {
+		out = append(out, pkg.Name+" "+pkg.Version)
+	}
+	if more := len(packages) - most; more > 0 {
+		out = append(out, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(out, ", ")
+}
+
+// addWheels plans the layer of a house: the wheels that are not installed below.
+func (p *Plan) addWheels(l *Link, below map[string]wheels.Wheel) error {
+	if p.Series == "" {
+		return fmt.Errorf("image %s installs wheels, and neither it nor what it stands on has a Python", l.Name)
+	}
+	if err := p.fits(l); err != nil {
+		return err
+	}
+	in := []artifacts.Input{{Name: "python", Value: p.pythonVersion()}, {Name: "install", Value: install.Format}}
+	planned := &Planned{Name: "wheels", Image: l.Name, link: l}
+	has := map[string]bool{}
+	for _, w := range l.House.Wheels {
+		has[w.Name] = true
+		if had, ok := below[w.Name]; ok {
+			if had.SHA256 != w.SHA256 {
+				return fmt.Errorf("image %s wants %s %s of %s, and below it is another, %s %s", l.Name, w.Name, w.Version, l.Wheels, had.Name, had.Version)
+			}
+			continue
+		}
+		t := p.tree(w.Name, filepath.Join(l.House.Dir, w.File), w.File, w.SHA256, w.Version)
+		planned.trees = append(planned.trees, t)
+		in = append(in, artifacts.Input{Name: "wheel." + w.Name, Value: w.Version + " sha256:" + w.SHA256 + " " + t.keep(), Note: w.File})
+	}
+	for _, name := range slices.Sorted(maps.Keys(below)) {
+		if !has[name] {
+			return fmt.Errorf("image %s: %s does not have %s, which an image below installs", l.Name, l.Wheels, name)
+		}
+	}
+	for _, w := range l.House.Wheels {
+		below[w.Name] = w
+	}
+	if len(planned.trees) == 0 {
+		return nil
+	}
+	planned.By = fmt.Sprintf("%d wheels of %s", len(planned.trees), l.Wheels)
+	return p.add(planned, in)
+}
+
+// fits is whether a house is for the Python and distro of the image.
+func (p *Plan) fits(l *Link) error {
+	is := func(a *artifacts.Artifact) string {
+		return a.Labels["version"] + " on " + a.Labels["distro"] + " " + a.Labels["arch"]
+	}
+	python := p.python()
+	if is(python) != is(l.House.Artifact) {
+		return fmt.Errorf("image %s has Python %s, and the wheelhouse %s is for Python %s", l.Name, is(python), l.House.Name, is(l.House.Artifact))
+	}
+	return nil
+}
+
+// python is the Python of the image; nil if it has none.
+func (p *Plan) python() *artifacts.Artifact {
+	for _, l := range p.req.Links {
+		if l.Python != nil {
+			return l.Python
+		}
+	}
+	return nil
+}
+
+func (p *Plan) pythonVersion() string { return p.python().Labels["version"] }
+
+// addApp plans the layer of the project.
+func (p *Plan) addApp(l *Link) error {
+	if p.Series == "" {
+		return fmt.Errorf("image %s installs %s, and neither it nor what it stands on has a Python", l.Name, l.App.Name)
+	}
+	t := p.tree(l.App.Name, l.App.Path, l.App.File, l.App.SHA256, l.App.Version)
+	planned := &Planned{Name: "app", Image: l.Name, link: l, trees: []tree{t}, By: l.App.Name + " " + l.App.Version}
+	return p.add(planned, []artifacts.Input{
+		{Name: "python", Value: p.pythonVersion()}, {Name: "install", Value: install.Format},
+		{Name: "app." + l.App.Name, Value: l.App.Version + " sha256:" + l.App.SHA256 + " " + t.keep(), Note: l.App.File},
+	})
+}
+
+// configure makes the configuration of the image.
+func (p *Plan) configure() {
+	path := "/usr/local/bin:/usr/bin:/bin"
+	if p.Series != "" {
+		path = Venv + "/bin:" + path
+	}
+	env := merged(map[string]string{"PATH": path, "LANG": "C.UTF-8"}, p.top.Env)
+	p.Config = oci.Config{User: p.user.id(), Workdir: cmp.Or(p.top.Workdir, p.user.home), Entrypoint: p.top.Entrypoint, Cmd: p.top.Cmd}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		p.Config.Env = append(p.Config.Env, name+"="+env[name])
+	}
+	if p.top.Init {
+		p.Config.Entrypoint = slices.Concat([]string{"/usr/bin/tini", "--"}, p.top.Entrypoint)
+	}
+	for _, port := range p.top.Ports {
+		if !strings.Contains(port, "/") {
+			port += "/tcp"
+		}
+		p.Config.Ports = append(p.Config.Ports, port)
+	}
+	p.Config.Labels = map[string]string{"org.opencontainers.image.base.digest": p.base.Digest, "org.opencontainers.image.title": p.top.Name}
+	for name, value := range map[string]string{
+		"org.opencontainers.image.base.name": p.base.Ref,
+		"org.opencontainers.image.version":   p.req.Version,
+		"org.opencontainers.image.revision":  p.req.Commit,
+	} {
+		if value != "" {
+			p.Config.Labels[name] = value
+		}
+	}
+	if !p.req.Created.IsZero() {
+		p.Config.Labels["org.opencontainers.image.created"] = p.req.Created.UTC().Format(time.RFC3339)
+	}
+	maps.Copy(p.Config.Labels, p.top.Labels)
+}
+
+// computeKey lists the inputs of the image and hashes them.
+func (p *Plan) computeKey() error {
+	p.Inputs = []artifacts.Input{
+		{Name: "arch", Value: p.req.Target.Arch},
+		{Name: "check", Value: check.Format + " " + strings.Join(p.top.Check, " ")},
+		{Name: "config", Value: hashJSON(p.Config)},
+		{Name: "created", Value: strconv.FormatInt(p.req.Created.Unix(), 10)},
+		{Name: "format", Value: Format},
+		{Name: "keep", Value: strings.Join(p.top.Keep, " ")},
+	}
+	for i, l := range p.Layers {
+		p.Inputs = append(p.Inputs, artifacts.Input{Name: fmt.Sprintf("layer.%02d.%s", i, l.Name), Value: string(l.Key), Note: l.By})
+	}
+	var err error
+	p.Key, err = artifacts.NewKey(Kind, p.Inputs)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.Name, err)
+	}
+	p.Config.Labels[LabelKey] = string(p.Key) // after it was computed: it cannot contain itself
+	return nil
+}
+
+func hashJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings, lists and maps of them
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// pythonOwner is in whose name the packages are pinned that a Python needs.
+func pythonOwner(series string) string { return "python " + series }
+
+// recipe is what pybake knows about a version of a package.
+func (p *Plan) recipe(name, version string) recipes.Wheel {
+	w, _ := p.req.Recipes.Wheel(pep.NormalizeName(name), p.req.Target.Distro.Codename)
+	return w.At(version)
+}
