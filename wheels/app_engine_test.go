@@ -72,7 +72,8 @@ func (s *simple) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // setuptools stands for the real one: it asks for what asks.txt says, and its wheel
 // tells what it saw.
 const setuptools = `
-import base64, hashlib, os, time, zipfile
+import base64, hashlib, os, sys, time, zipfile
+__legacy__ = sys.modules[__name__]
 def get_requires_for_build_wheel(config_settings=None):
     return open("asks.txt").read().split() if os.path.exists("asks.txt") else []
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):

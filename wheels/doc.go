@@ -32,11 +32,33 @@
 //	                  there beside the Python's own packages; for apt-get install
 //	wheels.json       what each wheel is and came from: a list of Wheel
 //
+// # The app
+//
+// NewAppPlan and Builder.App build one directory of the project to a wheel, in the same
+// way and under the same kind of key as a directory in a lock: the files that count are
+// those of sdist.OpenDir. Its build requirements are pinned by its path, so that an edit
+// needs no index: only other requirements are resolved anew, stated ones or what the
+// backend asks for. No build sees the repository. Where the backend would ask that for
+// the version, it is given one in the environment, which is then an input of the key:
+//
+//	setuptools-scm, hatch-vcs, flit-scm   SETUPTOOLS_SCM_PRETEND_VERSION
+//	pdm-backend                           PDM_BUILD_SCM_VERSION
+//	poetry-dynamic-versioning             POETRY_DYNAMIC_VERSIONING_BYPASS
+//	uv-dynamic-versioning                 UV_DYNAMIC_VERSIONING_BYPASS
+//
+// versioneer and versioningit read none. For setuptools-scm, which counts the files of
+// the repository as package data, a tree that setuptools builds gets a
+// .git_archival.txt if it has none: all files of the tree count then.
+//
+// What is pinned for an app is kept, from the second build on, as an image of the engine
+// with its bytecode, "pybake/wheels-env:DISTRO-ARCH-HASH": a backend starts in a third
+// of the time.
+//
 // # Keys
 //
 // A built wheel's key is made of the hash of its source, its build requirements, the
 // recipe, and what compiles it: ABI of the interpreter, base image, toolchain. A
 // wheel without compiled code, from a source that has nothing to compile, tagged for
-// any platform, whose metadata agrees with that of its sdist, does not depend on the latter: it is kept under a key without
-// them, and serves other Pythons and distros too.
+// any platform, whose metadata agrees with that of its sdist, does not depend on the
+// latter: it is kept under a key without them, and serves other Pythons and distros too.
 package wheels

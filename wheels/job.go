@@ -3,6 +3,7 @@ package wheels
 import (
 	"archive/tar"
 	"context"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -74,19 +75,31 @@ func (t *task) configSettings() map[string][]string {
 
 // archival is what setuptools-scm takes for the mark of a tree without a repository: it
 // then counts all that is there as tracked. Without, data files of packages that only
-// the repository tells of would be missing from the wheel.
-const archival = ".git_archival.txt"
+// the repository tells of would be missing from the wheel. Its version 10 wants a commit
+// in it, too, and would make a version of that if nobody had given one.
+const (
+	archival = ".git_archival.txt"
+	commit   = "node: 0000000000000000000000000000000000000000\n"
+)
 
 // marked is a tree with the mark.
-type marked struct{ *sdist.Source }
+type marked struct {
+	*sdist.Source
+	text string
+}
 
 func (m marked) WriteTar(dst *tar.Writer, top string, uid, gid int) error {
 	if err := m.Source.WriteTar(dst, top, uid, gid); err != nil {
 		return err
 	}
-	return dst.WriteHeader(&tar.Header{
-		Typeflag: tar.TypeReg, Name: path.Join(top, archival), Mode: 0o644, Uid: uid, Gid: gid, ModTime: m.Newest,
+	err := dst.WriteHeader(&tar.Header{
+		Typeflag: tar.TypeReg, Name: path.Join(top, archival), Mode: 0o644, Size: int64(len(m.text)), Uid: uid, Gid: gid, ModTime: m.Newest,
 	})
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(dst, m.text)
+	return err
 }
 
 // content is what goes into the container.
@@ -97,7 +110,10 @@ func (t *task) content() build.Source {
 	if _, err := fs.Lstat(os.DirFS(t.p.req.Root), path.Join(t.pkg.selected.Source.Path, archival)); err == nil {
 		return t.src
 	}
-	return marked{t.src}
+	if t.stamp.version == "" {
+		return marked{t.src, ""}
+	}
+	return marked{t.src, commit}
 }
 
 // env is what the build's environment has of the package's own: what the recipe says,

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/image"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/internal/strict"
 )
@@ -44,7 +44,7 @@ func (t *runTarget) hint(err error) string {
 // findRun looks up an image of the file and its run configuration.
 func (a *app) findRun(p *project.Project, name, config string) (*runTarget, error) {
 	t := &runTarget{project: p, name: name}
-	image, ok := p.ImageNamed(name)
+	one, ok := p.ImageNamed(name)
 	if !ok {
 		if config != "" {
 			return nil, usagef(a.nearImage(p, name), "%s: no image of pybake.toml: no run configuration %s", name, config)
@@ -52,19 +52,19 @@ func (a *app) findRun(p *project.Project, name, config string) (*runTarget, erro
 		t.ref = name
 		return t, nil
 	}
-	t.image, t.key = image, image.Key("run")
-	if fixed := slices.IndexFunc(image.Tags, func(tag string) bool { return tagPattern(tag, image, p).fixed != "" }); fixed >= 0 {
-		t.ref = tagPattern(image.Tags[fixed], image, p).fixed
+	t.image, t.key = one, one.Key("run")
+	if fixed := slices.IndexFunc(one.Tags, func(tag string) bool { return tagPattern(tag, one, p).fixed != "" }); fixed >= 0 {
+		t.ref = tagPattern(one.Tags[fixed], one, p).fixed
 	}
 	if config == "" {
-		if image.Run != nil {
-			t.run = *image.Run
+		if one.Run != nil {
+			t.run = *one.Run
 		}
 		return t, nil
 	}
-	run, ok := image.Runs[config]
+	run, ok := one.Runs[config]
 	if !ok {
-		known := slices.Sorted(maps.Keys(image.Runs))
+		known := slices.Sorted(maps.Keys(one.Runs))
 		hint := ""
 		if near := strict.Near(config, known); len(near) > 0 {
 			hint = corrected(a.args, config, near[0], "")
@@ -74,15 +74,15 @@ func (a *app) findRun(p *project.Project, name, config string) (*runTarget, erro
 		}
 		return nil, usagef(hint, "image %s has no run configuration %s, only %s", name, config, strings.Join(known, ", "))
 	}
-	t.run, t.key = run, image.Key("runs."+config)
+	t.run, t.key = run, one.Key("runs."+config)
 	return t, nil
 }
 
 // nearImage is the command with the image that was likely meant, or "".
 func (a *app) nearImage(p *project.Project, name string) string {
 	var known []string
-	for _, image := range p.AllImages() {
-		known = append(known, image.Name)
+	for _, one := range p.AllImages() {
+		known = append(known, one.Name)
 	}
 	if near := strict.Near(name, known); len(near) > 0 {
 		return corrected(a.args, name, near[0], "")
@@ -98,9 +98,9 @@ type tagged struct {
 
 // tagPattern is a tag of the file with its variables replaced. A version, and
 // that of Python, is only known of what was made.
-func tagPattern(tag string, image project.Image, p *project.Project) tagged {
+func tagPattern(tag string, one project.Image, p *project.Project) tagged {
 	const any = "\x00"
-	text, err := project.Replace(tag, map[string]string{"name": image.Name, "distro": image.Distro(p), "version": any, "python": any})
+	text, err := project.Replace(tag, map[string]string{"name": one.Name, "distro": one.Distro(p), "version": any, "python": any})
 	if err != nil { // was refused when the file was read
 		return tagged{fixed: tag}
 	}
@@ -156,7 +156,7 @@ func (t *runTarget) buildHint() string {
 // newest finds the newest image of the engine with a tag of the file.
 func (t *runTarget) newest(ctx context.Context, e *engine.Engine) error {
 	pattern := tagPattern(t.image.Tags[0], t.image, t.project)
-	images, err := e.Images(ctx, distro.Label+"=image")
+	images, err := e.Images(ctx, image.LabelName+"="+t.name)
 	if err != nil {
 		return err
 	}

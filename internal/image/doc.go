@@ -51,8 +51,11 @@ const (
 // Format moves when the same inputs give other layers or another image.
 const Format = "1"
 
-// LabelKey is the label of finished images that holds their key.
-const LabelKey = "org.pybake.key"
+// Labels of finished images: the key, and the name in pybake.toml.
+const (
+	LabelKey  = "org.pybake.key"
+	LabelName = "org.pybake.name"
+)
 
 // Epoch is the latest time that a file of a layer has (SOURCE_DATE_EPOCH of the
 // base images, too): what is later was made here, or might have been.

@@ -424,6 +424,7 @@ func (p *Plan) configure() {
 		p.Config.Labels["org.opencontainers.image.created"] = p.req.Created.UTC().Format(time.RFC3339)
 	}
 	maps.Copy(p.Config.Labels, p.top.Labels)
+	p.Config.Labels[LabelName] = p.top.Name
 }
 
 // computeKey lists the inputs of the image and hashes them.

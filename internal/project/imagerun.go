@@ -15,20 +15,21 @@ import (
 // of the image is run. Every string knows {user} {uid} {gid} {root} {workdir}
 // {image} {version} and ${NAME}; see [ReplaceEnv].
 type Run struct {
-	Command  []string          `toml:"command"`   // instead of the image's cmd; nil if it is not given
-	Volumes  []string          `toml:"volumes"`   // "{root}/data:/data:ro", "cache:/var/cache/shop"; see ParseVolume
-	Ports    []string          `toml:"ports"`     // "127.0.0.1:8080:8080"; see ParsePublish
-	Env      map[string]string `toml:"env"`       // "TOKEN": "${TOKEN}"
-	Network  string            `toml:"network"`   // "none", "host", "bridge" or a name; or empty
-	GPUs     string            `toml:"gpus"`      // "all", "2", "device=0,1"; or empty; see ParseGPUs
-	User     string            `toml:"user"`      // "{uid}:{gid}"; or empty
-	Workdir  string            `toml:"workdir"`   // "/srv"; or empty
-	Memory   Size              `toml:"memory"`    // 0 if it is not given
-	CPUs     float64           `toml:"cpus"`      // 1.5; likewise
-	PIDs     int64             `toml:"pids"`      // likewise
-	ReadOnly bool              `toml:"read-only"` // the root
-	TTY      bool              `toml:"tty"`
-	Tmpfs    []string          `toml:"tmpfs"` // "/tmp", "/run:size=16m"; see ParseTmpfs
+	Entrypoint []string          `toml:"entrypoint"` // instead of the image's, and of its cmd; nil if it is not given
+	Command    []string          `toml:"command"`    // instead of the image's cmd; nil if it is not given
+	Volumes    []string          `toml:"volumes"`    // "{root}/data:/data:ro", "cache:/var/cache/shop"; see ParseVolume
+	Ports      []string          `toml:"ports"`      // "127.0.0.1:8080:8080"; see ParsePublish
+	Env        map[string]string `toml:"env"`        // "TOKEN": "${TOKEN}"
+	Network    string            `toml:"network"`    // "none", "host", "bridge" or a name; or empty
+	GPUs       string            `toml:"gpus"`       // "all", "2", "device=0,1"; or empty; see ParseGPUs
+	User       string            `toml:"user"`       // "{uid}:{gid}"; or empty
+	Workdir    string            `toml:"workdir"`    // "/srv"; or empty
+	Memory     Size              `toml:"memory"`     // 0 if it is not given
+	CPUs       float64           `toml:"cpus"`       // 1.5; likewise
+	PIDs       int64             `toml:"pids"`       // likewise
+	ReadOnly   bool              `toml:"read-only"`  // the root
+	TTY        bool              `toml:"tty"`
+	Tmpfs      []string          `toml:"tmpfs"` // "/tmp", "/run:size=16m"; see ParseTmpfs
 }
 
 // Volume is what is mounted where: "SOURCE:TARGET", with ":ro" or ":rw".
@@ -162,13 +163,15 @@ func ParseGPUs(text string) (GPUs, error) {
 // run reports what is wrong with a run configuration.
 func (r *reporter) run(key string, run Run) {
 	none := func(string) error { return nil }
-	for i, text := range run.Command {
-		r.value(fmt.Sprintf("%s.command[%d]", key, i), text, none)
+	for field, words := range map[string][]string{".entrypoint": run.Entrypoint, ".command": run.Command} {
+		for i, text := range words {
+			r.value(fmt.Sprintf("%s[%d]", key+field, i), text, none)
+		}
+		r.texts(key+field, words)
 	}
 	for _, name := range slices.Sorted(maps.Keys(run.Env)) {
 		r.value(keyOf(key+".env", name), run.Env[name], none)
 	}
-	r.texts(key+".command", run.Command)
 	r.env(key+".env", run.Env)
 	r.mounts(key, run)
 	r.published(key, run)

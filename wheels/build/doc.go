@@ -12,12 +12,12 @@
 //	               them into a virtual environment; nobody but root may change it
 //	/build/out     where the backend puts the wheel
 //	/build/home    HOME, empty
-//	/build/state   the answers of hooks
+//	/build/state   what a hook tells build.py
 //	/build/job.json, /build/build.py   what to do, and the program that does it
 //
 // /build itself is root's, so that nothing in it can be put in the place of
 // something else. The image brings the interpreter, PREFIX/bin/pythonSERIES, and
-// the compilers.
+// the compilers; one of Prepare brings /build/env too.
 //
 // # Hooks
 //
@@ -35,9 +35,9 @@
 //	PYTHONHASHSEED               0
 //	PYTHONNOUSERSITE             1
 //	PYTHONDONTWRITEBYTECODE      1: no bytecode gets into the source and from there
-//	                             into a wheel. A hook of setuptools takes 0.2 s of a
-//	                             processor more than with bytecode, two hooks as much
-//	                             as it takes to compile all of it beforehand
+//	                             into a wheel. Two hooks of setuptools take a second of
+//	                             a processor more than with bytecode, about as much as
+//	                             to compile all of it: Prepare does that once for many
 //	MAKEFLAGS                    -jN; N is Job.Jobs
 //	MAX_JOBS, CMAKE_BUILD_PARALLEL_LEVEL, CARGO_BUILD_JOBS, NPY_NUM_BUILD_JOBS   N
 //	CFLAGS, CXXFLAGS, FFLAGS     -fno-strict-overflow -DNDEBUG -O3
@@ -56,10 +56,11 @@
 //
 // # Network
 //
-// build.py is the name server of the container. It knows no name, and writes down
-// which it is asked for: "pybake: the build asks for files.example.org". These and
-// the hosts that common programs name in their errors are FailedError.Reached.
-// A program that connects to an address says so itself, or nobody does.
+// There is a loopback interface alone. build.py is the name server of the container.
+// It knows no name, and writes down which it is asked for: "pybake: the build asks for
+// files.example.org". These and the hosts that common programs name in their errors
+// are FailedError.Reached. A program that connects to an address says so itself, or
+// nobody does.
 //
 // # Errors
 //

@@ -186,7 +186,8 @@ class Unpack:
         self.there = []  # paths of them that were there already
 
     def run(self):
-        with open(self.wheel.path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as self.data:
+        with open(self.wheel.path, "rb") as f:
+            self.data = memoryview(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
             found = hashlib.sha256(self.data).hexdigest()
             if found not in self.wheel.hashes:
                 raise Refused("has the SHA-256 %s, the lock has %s" % (found, ", ".join(sorted(self.wheel.hashes))))
@@ -537,8 +538,9 @@ class Install:
         if not os.path.exists(base + "/pyvenv.cfg"):
             raise Refused("%s: is no virtual environment; install.py venv makes one" % base)
         for name in sorted(os.listdir(base + "/" + lib() + "/site-packages")):
-            if name.endswith(".dist-info") and normal(name.rpartition("-")[0]) in wheels:
-                raise Refused("%s: is installed already: %s" % (wheels[normal(name.rpartition("-")[0])].file, name))
+            project = normal(name[: -len(".dist-info")].rpartition("-")[0])
+            if name.endswith(".dist-info") and project in wheels:
+                raise Refused("%s: is installed already: %s" % (wheels[project].file, name))
 
     @staticmethod
     def child(unpack):
@@ -594,16 +596,19 @@ class Install:
 
     def overlaps(self):
         """Finds files that two wheels have, or that were there, with other contents."""
-        owners = {}
+        owners, shared, there = {}, set(), {}
         for file, result in sorted(self.results.items()):
             for place, found, _ in result["files"]:
                 owner = owners.setdefault(place, (file, found))
+                if owner[0] != file:
+                    shared.add(place)
                 if owner[1] != found:
                     self.problems.append("%s: %s, which %s has with other contents" % (file, place, owner[0]))
-                elif owner[0] == file and place in result["there"]:
-                    with open(result["base"] + "/" + place, "rb") as f:
-                        if "sha256=" + encoded(hashlib.sha256(f.read())) != found:
-                            self.problems.append("%s: %s is there already, with other contents" % (file, place))
+            there.update(dict.fromkeys(result["there"], result["base"]))
+        for place in sorted(set(there) - shared):
+            with open(there[place] + "/" + place, "rb") as f:
+                if "sha256=" + encoded(hashlib.sha256(f.read())) != owners[place][1]:
+                    self.problems.append("%s: %s is there already, with other contents" % (owners[place][0], place))
 
 
 def chunks(sources):

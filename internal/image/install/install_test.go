@@ -164,6 +164,6 @@ func entries(t *testing.T, r io.Reader) (list []entry) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, entry{h.Name, h.Typeflag, h.Mode, h.Uid, h.Gid, h.Linkname, string(text)})
+		list = append(list, entry{h.Name, h.Typeflag, h.Mode & 0o7777, h.Uid, h.Gid, h.Linkname, string(text)})
 	}
 }

@@ -256,7 +256,7 @@ func TestRefused(t *testing.T) {
 		{sample{name: "left", files: one, left: []string{"x.py"}}, "'x.py' is not in RECORD"},
 		{sample{name: "more", record: "y.py,sha256=AA,1\n"}, "'y.py' is in RECORD only"},
 		{sample{name: "hash", files: one, hashes: map[string]string{"x.py": "sha256=AAAA"}}, "'x.py': has the hash 47DEQ"},
-		{sample{name: "hash5", files: map[string]string{"x.bin": "1"}, hashes: map[string]string{"x.bin": "sha512=AAAA"}}, "'x.bin': has the hash TfQ"},
+		{sample{name: "hash5", files: map[string]string{"x.bin": "1"}, hashes: map[string]string{"x.bin": "sha512=AAAA"}}, "'x.bin': has the hash Tf9"},
 		{sample{name: "nohash", files: one, hashes: map[string]string{"x.py": ""}}, "'x.py': has no hash in RECORD"},
 		{sample{name: "md5", files: one, hashes: map[string]string{"x.py": "md5=AAAA"}}, "'x.py': has no hash in RECORD"},
 		{sample{name: "sum", sum: hash}, ", the lock has " + hash},
@@ -339,7 +339,7 @@ func TestOverlaps(t *testing.T) {
 		{"", "--venv '/a b'", "want an absolute path that a #! line can have"},
 		{"", "--venv venv", "want an absolute path that a #! line can have"},
 	} {
-		said, err := shell(t.Context(), c, "0:0", fmt.Sprintf("printf '%s' > /tmp/lock; %s --venv /venv --lock /tmp/lock %s 2>&1", test.lock, command, test.args))
+		said, err := shell(t.Context(), c, "0:0", fmt.Sprintf("printf -- '%s' > /tmp/lock; %s --venv /venv --lock /tmp/lock %s 2>&1", test.lock, command, test.args))
 		if err == nil || !strings.Contains(said, test.want) {
 			t.Errorf("%q %s: %v, %s", test.lock, test.args, err, said)
 		}

@@ -123,11 +123,7 @@ func (f *fragment) add(s *source, h *tar.Header) error {
 	if i.Type != tar.TypeReg {
 		return nil
 	}
-	n, err := io.Copy(&f.spool, s.tar)
-	if err == nil && n != i.Size {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	if _, err := io.Copy(&f.spool, s.tar); err != nil {
 		return fmt.Errorf("entry %.200q: %w", i.Name, err)
 	}
 	return nil

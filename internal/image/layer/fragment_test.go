@@ -212,6 +212,7 @@ func TestFragmentRefuses(t *testing.T) {
 		{`entry "a": occurs twice`, Options{}, []m{file("a", "1"), file("./a", "1")}},
 		{`entry "a": occurs twice`, Options{}, []m{file("a", "1"), dir("a")}},
 		{`entry "a": occurs twice`, Options{}, []m{dir("a"), {tar.TypeDir, "a", "", func(h *tar.Header) { h.Mode = 0o700 }}}},
+		{`entry "a": occurs twice`, Options{}, []m{dir("a"), {tar.TypeDir, "a", "", func(h *tar.Header) { h.ModTime = day.Add(time.Hour) }}}},
 		{`entry "a/b": is below "a", which is no directory`, Options{}, []m{file("a/b", ""), symlink("a", "/etc")}},
 		{`entry "a/b/c": is below "a", which is no directory`, Options{}, []m{file("a", ""), file("a/b/c", "")}},
 		{`symbolic link to nowhere`, Options{}, []m{symlink("s", "")}},

@@ -129,7 +129,7 @@ func TestJoinRefuses(t *testing.T) {
 
 // After a full disk nothing is open and nothing runs.
 func TestJoinEnds(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before, opened := runtime.NumGoroutine(), len(files(t, "/proc/self/fd"))
 	big := write(t, "big.gz", fragmentOf(t, Options{}, file("f", string(noise(20_000_000)))))
 	end := write(t, "a.gz", fragmentOf(t, Options{}, file("a", "")))
 	for _, n := range []int{0, 1_000_000} {
@@ -139,5 +139,8 @@ func TestJoinEnds(t *testing.T) {
 	}
 	if now := runtime.NumGoroutine(); now > before {
 		t.Errorf("%d goroutines, there were %d", now, before)
+	}
+	if now := len(files(t, "/proc/self/fd")); now > opened {
+		t.Errorf("%d files are open, there were %d", now, opened)
 	}
 }

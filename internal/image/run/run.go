@@ -74,6 +74,9 @@ func Expand(r project.Run, v Vars, getenv func(string) (string, bool)) (engine.R
 	if s.Workdir != "" && !filepath.IsAbs(s.Workdir) {
 		x.report("workdir", fmt.Errorf("%q: want an absolute path", s.Workdir))
 	}
+	for i, arg := range r.Entrypoint {
+		s.Entrypoint = append(s.Entrypoint, x.text(fmt.Sprintf("entrypoint[%d]", i), arg))
+	}
 	for i, arg := range r.Command {
 		s.Cmd = append(s.Cmd, x.text(fmt.Sprintf("command[%d]", i), arg))
 	}
