@@ -99,19 +99,19 @@ func NewAppPlan(req AppRequest) (*Plan, error) {
 // within is the root of a project and the path below it of a directory; a directory
 // elsewhere is a project of its own.
 func within(root, dir string) (string, string, error) {
-	if root == "" {
-		root = dir
+	if !filepath.IsAbs(dir) && root != "" {
+		dir = filepath.Join(root, dir)
 	}
-	root, err := filepath.Abs(root)
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", "", err
 	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(root, dir)
+	if root, err = filepath.Abs(cmp.Or(root, dir)); err != nil {
+		return "", "", err
 	}
 	rel, err := filepath.Rel(root, dir)
 	if err != nil || !filepath.IsLocal(rel) {
-		return filepath.Clean(dir), ".", nil
+		return dir, ".", nil
 	}
 	return root, filepath.ToSlash(rel), nil
 }

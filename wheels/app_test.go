@@ -96,6 +96,18 @@ func TestNewAppPlan(t *testing.T) {
 	}
 }
 
+func TestWithin(t *testing.T) {
+	t.Chdir("/")
+	for _, c := range [][4]string{
+		{"/a", "b/c/", "/a", "b/c"}, {"/a", ".", "/a", "."}, {"/a", "/a/b", "/a", "b"}, {"/a", "/ab", "/ab", "."}, {"/a", "../b", "/b", "."},
+		{"", "/a/b", "/a/b", "."}, {"", "a", "/a", "."}, {"a", "b", "/a", "b"}, {"a", "/a/b", "/a", "b"},
+	} {
+		if root, dir, err := within(c[0], c[1]); err != nil || root != c[2] || dir != c[3] {
+			t.Errorf("%q, %q: %q, %q, %v", c[0], c[1], root, dir, err)
+		}
+	}
+}
+
 func TestNewAppPlanBad(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, map[string]string{"empty/x.py": "", "bad/pyproject.toml": "[build-system]\nrequires = 1\n", "good/setup.py": ""})

@@ -25,7 +25,7 @@ func (f *Failure) Error() string {
 	if failed, ok := errors.AsType[*build.FailedError](f.Err); ok { // it names package and hook itself
 		text = strings.TrimPrefix(text, failed.Package+": "+failed.Step+": ")
 	}
-	fmt.Fprintf(&b, "%s %s: %s: %s", f.Name, f.Version, f.Step, text)
+	fmt.Fprintf(&b, "%s: %s: %s", strings.TrimSpace(f.Name+" "+f.Version), f.Step, text)
 	for _, line := range f.Tail {
 		fmt.Fprintf(&b, "\n  | %s", line)
 	}
@@ -46,7 +46,10 @@ type FailedError struct {
 
 func (e *FailedError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d of %d packages failed; what the others gave is kept for the next run", e.Name, len(e.Failures), e.Of)
+	fmt.Fprintf(&b, "%s: %d of %s failed", e.Name, len(e.Failures), count(e.Of, "package"))
+	if e.Of > 1 {
+		b.WriteString("; what the others gave is kept for the next run")
+	}
 	for _, f := range e.Failures {
 		b.WriteString("\n" + strings.ReplaceAll(f.Error(), "\n", "\n  "))
 	}

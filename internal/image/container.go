@@ -89,7 +89,7 @@ func (b *Builder) aptLayer(ctx context.Context, p *Plan, i int, below []Layer, w
 		return err
 	}
 	c, err := b.Distros.Start(ctx, engine.Spec{
-		Image: ref, Purpose: planned.Name + "-" + p.req.Target.String(), Mounts: []engine.Mount{{Volume: vol, Target: volume}},
+		Image: ref, Purpose: planned.Name + "-" + p.req.Target.String(), Mounts: []engine.Mount{{Volume: vol, Target: volume}}, NoNames: true,
 		Env: []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(Epoch.Unix(), 10)},
 	})
 	if err != nil {

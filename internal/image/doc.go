@@ -25,6 +25,7 @@
 //
 //	layer.tar.gz    as package layer writes it: sorted, no time later than Epoch
 //	layer.json      a Layer
+//	facts.json      what the checks ask of its contents: check.Facts
 //
 // and every image one of kind "image", with the name "image web trixie amd64":
 //
@@ -49,7 +50,7 @@ const (
 )
 
 // Format moves when the same inputs give other layers or another image.
-const Format = "1"
+const Format = "2"
 
 // Labels of finished images: the key, and the name in pybake.toml.
 const (

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/image/check"
 	"github.com/pybake/pybake/internal/image/install"
 	"github.com/pybake/pybake/internal/image/layer"
 	"github.com/pybake/pybake/internal/image/oci"
@@ -51,7 +53,11 @@ func (b *Builder) layer(ctx context.Context, p *Plan, i int, below []Layer) (_ L
 	if l.Blob, err = join(filepath.Join(draft.Dir(), blobFile), fragments); err != nil {
 		return Layer{}, false, err
 	}
-	if err := writeJSON(filepath.Join(draft.Dir(), layerFile), l); err != nil {
+	facts, err := check.ReadFacts(ctx, l.Blob)
+	if err != nil {
+		return Layer{}, false, err
+	}
+	if err := errors.Join(writeJSON(filepath.Join(draft.Dir(), layerFile), l), writeJSON(filepath.Join(draft.Dir(), factsFile), facts)); err != nil {
 		return Layer{}, false, err
 	}
 	a, err := draft.Publish(ctx, artifacts.Manifest{
@@ -203,5 +209,5 @@ func (b *Builder) pythonContainer(ctx context.Context, p *Plan) (*engine.Contain
 	if err != nil {
 		return nil, err
 	}
-	return b.Distros.Start(ctx, engine.Spec{Image: ref, Purpose: "install-" + p.req.Target.String()})
+	return b.Distros.Start(ctx, engine.Spec{Image: ref, Purpose: "install-" + p.req.Target.String(), NoNames: true})
 }

@@ -3,11 +3,11 @@ package image
 import (
 	"context"
 	"io"
+	"path/filepath"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/image/check"
-	"github.com/pybake/pybake/internal/image/layer"
 	"github.com/pybake/pybake/internal/pep"
 )
 
@@ -64,16 +64,13 @@ func (b *Builder) checked(p *Plan, img *Image) (check.Image, error) {
 	if p.Series != "" {
 		i.Python = p.pythonVersion()
 	}
-	var lists [][]layer.Entry
 	for _, l := range img.Layers {
-		i.Layers, i.Names = append(i.Layers, l.Blob), append(i.Names, l.Name)
-		entries, err := layer.List(l.Blob)
-		if err != nil {
+		facts := &check.Facts{}
+		if err := readJSON(filepath.Join(filepath.Dir(l.Path), factsFile), facts); err != nil {
 			return i, err
 		}
-		lists = append(lists, entries)
+		i.Layers, i.Names, i.Facts = append(i.Layers, l.Blob), append(i.Names, l.Name), append(i.Facts, facts)
 	}
-	i.Tree = layer.Stack(lists...)
 	_, err := b.Store.Latest(Kind, map[string]string{"proved": p.proof()})
 	proved := err == nil
 	add := func(name, version string, fresh bool) {

@@ -16,6 +16,7 @@ import (
 const (
 	blobFile   = "layer.tar.gz"
 	layerFile  = "layer.json"
+	factsFile  = "facts.json"
 	imageFile  = "image.json"
 	reportFile = "layers.json"
 )
@@ -119,7 +120,7 @@ func readJSON(name string, into any) error {
 }
 
 func writeJSON(name string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
+	text, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

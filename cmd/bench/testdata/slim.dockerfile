@@ -3,7 +3,7 @@
 # Copyright (c) 2014 Docker, Inc., and contributors; MIT License.
 #
 # What differs: the base image and the tarball come from outside, the tarball is known by its hash alone (no gnupg,
-# which the recipe removes again anyway), and VERSION is an argument.
+# which the recipe removes again anyway), and the version is an argument.
 
 ARG BASE
 FROM $BASE

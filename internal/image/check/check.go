@@ -17,8 +17,8 @@ const Format = "1"
 
 // Image is an image that is to be checked.
 type Image struct {
-	Tree   *layer.Tree  // of Layers
 	Layers []layer.Blob // from the bottom
+	Facts  []*Facts     // of the layers
 	Names  []string     // of the layers: "base", "python"
 	Base   int          // how many of the layers are the base's
 
@@ -109,10 +109,7 @@ func static(ctx context.Context, i Image) ([]artifacts.Check, error) {
 	if err := i.whole(); err != nil {
 		return nil, err
 	}
-	s, err := read(ctx, i)
-	if err != nil {
-		return nil, err
-	}
+	s := read(ctx, i)
 	var checks []artifacts.Check
 	for _, c := range []struct {
 		name   string
@@ -146,8 +143,8 @@ func static(ctx context.Context, i Image) ([]artifacts.Check, error) {
 // whole is whether everything is given.
 func (i Image) whole() error {
 	switch {
-	case i.Tree == nil || len(i.Layers) != len(i.Names) || i.Base > len(i.Layers):
-		return errors.New("no tree, or not as many names as layers")
+	case len(i.Facts) != len(i.Layers) || len(i.Layers) != len(i.Names) || i.Base > len(i.Layers):
+		return errors.New("not as many names or facts as layers")
 	case i.Machine == "":
 		return errors.New("no machine given")
 	case i.Series != "" && !strings.HasPrefix(i.Python, i.Series+"."):

@@ -182,9 +182,7 @@ func (s *state) noSetUID() (f found, err error) {
 			continue
 		}
 		if inBase == nil {
-			if inBase, err = s.baseEntries(); err != nil {
-				return f, err
-			}
+			inBase = s.baseEntries()
 		}
 		// An update of a package of the base brings its programs again.
 		if b, ok := inBase[e.Name]; !ok || e.Mode&0o6000&^b.Mode != 0 || e.Capability != b.Capability || e.UID != b.UID || e.GID != b.GID {
@@ -196,20 +194,12 @@ func (s *state) noSetUID() (f found, err error) {
 }
 
 // baseEntries are what the base alone shows.
-func (s *state) baseEntries() (map[string]layer.Entry, error) {
-	var layers [][]layer.Entry
-	for _, blob := range s.Layers[:s.Base] {
-		entries, err := layer.List(blob)
-		if err != nil {
-			return nil, err
-		}
-		layers = append(layers, entries)
-	}
+func (s *state) baseEntries() map[string]layer.Entry {
 	all := map[string]layer.Entry{}
-	for e := range layer.Stack(layers...).All() {
+	for e := range Stack(s.Facts[:s.Base]).All() {
 		all[e.Name] = e
 	}
-	return all, nil
+	return all
 }
 
 func (s *state) noWritable() (f found, err error) {

@@ -104,18 +104,15 @@ func makeImage(t *testing.T, layers map[string][]member) Image {
 		Env: []string{"PATH=/venv/bin:/usr/bin:/bin"}, Entrypoint: []string{"shop"},
 		Dists: []Dist{{Name: "flask", Version: "3.0"}, {Name: "click", Version: "8.1"}, {Name: "shop", Version: "1.0.0"}},
 	}
-	var lists [][]layer.Entry
 	for _, name := range layerNames {
 		blob := layer.Blob{Path: filepath.Join(t.TempDir(), name)}
 		writeLayer(t, blob.Path, layers[name])
-		list, err := layer.List(blob)
+		facts, err := ReadFacts(t.Context(), blob)
 		if err != nil {
 			t.Fatal(err)
 		}
-		i.Layers = append(i.Layers, blob)
-		lists = append(lists, list)
+		i.Layers, i.Facts = append(i.Layers, blob), append(i.Facts, facts)
 	}
-	i.Tree = layer.Stack(lists...)
 	return i
 }
 

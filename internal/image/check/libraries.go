@@ -2,15 +2,12 @@ package check
 
 import (
 	"encoding/binary"
-	"errors"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/elfcheck"
-	"github.com/pybake/pybake/internal/image/layer"
 	"github.com/pybake/pybake/internal/pep"
 )
 
@@ -25,9 +22,7 @@ type loader struct {
 
 func (s *state) librariesResolve() (f found, err error) {
 	l := &loader{state: s, carried: map[*dist]map[string]bool{}}
-	if l.cache, err = s.readCache(); err != nil {
-		return f, err
-	}
+	l.cache = s.readCache()
 	for e := range s.Tree.All() {
 		if dir, base := path.Split(e.Name); (dir == "usr/lib/" || dir == "lib/") && strings.Contains(base, "-linux-gnu") {
 			l.defaults = append(l.defaults, e.Name)
@@ -186,17 +181,7 @@ func (i Image) variable(name string) string {
 }
 
 // readCache reads /etc/ld.so.cache; an image without one has none.
-func (s *state) readCache() (map[string][]string, error) {
-	e, ok := s.Tree.Lookup("etc/ld.so.cache")
-	if !ok {
-		return nil, nil
-	}
-	data, err := layer.ReadFile(s.Layers, content(e))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return parseCache(data, order(s.Machine)), err
-}
+func (s *state) readCache() map[string][]string { return parseCache(s.cache, order(s.Machine)) }
 
 func order(machine string) binary.ByteOrder {
 	if machine == "s390x" {

@@ -25,14 +25,88 @@ const (
 	maxKept  = 64 << 20 // of an ELF file that is held in memory
 )
 
-// state is an image with what was read of it.
+// Facts are what the checks ask of the contents of one layer. They depend on the
+// layer alone, so they are read once and kept beside it, as JSON.
+type Facts struct {
+	Entries []layer.Entry             `json:"entries"`
+	ELF     map[string]*elfcheck.File `json:"elf,omitempty"`    // by path
+	Broken  map[string]string         `json:"broken,omitempty"` // ELF files that cannot be read, with the reason
+	Heads   map[string][]byte         `json:"heads,omitempty"`  // how programs and bytecode begin
+	Texts   map[string][]byte         `json:"texts,omitempty"`  // METADATA and RECORD of distributions, and the loader's cache
+}
+
+// ReadFacts reads a layer.
+func ReadFacts(ctx context.Context, blob layer.Blob) (*Facts, error) {
+	f := &Facts{ELF: map[string]*elfcheck.File{}, Broken: map[string]string{}, Heads: map[string][]byte{}, Texts: map[string][]byte{}}
+	return f, blob.Walk(func(e layer.Entry, content io.Reader) error {
+		f.Entries = append(f.Entries, e)
+		if err := ctx.Err(); err != nil || e.Type != tar.TypeReg {
+			return err
+		}
+		if isInfo(e.Name) || e.Name == loaderCache {
+			text, err := io.ReadAll(io.LimitReader(content, maxText))
+			f.Texts[e.Name] = text
+			return err
+		}
+		return f.file(e, content)
+	})
+}
+
+// loaderCache is what ldconfig writes.
+const loaderCache = "etc/ld.so.cache"
+
+// isInfo is whether a file is a METADATA or RECORD of a distribution.
+func isInfo(name string) bool {
+	dir, base := path.Split(name)
+	return (base == "METADATA" || base == "RECORD") && strings.HasSuffix(dir, ".dist-info/")
+}
+
+// file reads of a file what the checks ask for.
+func (f *Facts) file(e layer.Entry, content io.Reader) error {
+	head := make([]byte, headSize)
+	n, err := io.ReadFull(content, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	head = head[:n]
+	switch {
+	case elfcheck.Magic(head):
+		file, why, err := readELF(io.MultiReader(bytes.NewReader(head), content), e.Size)
+		if err != nil {
+			return err
+		}
+		if file == nil {
+			f.Broken[e.Name] = why
+		} else {
+			f.ELF[e.Name] = file
+		}
+	case strings.HasSuffix(e.Name, ".pyc"):
+		f.Heads[e.Name] = slices.Clone(head[:min(n, pycHead)])
+	case e.Mode&0o111 != 0:
+		f.Heads[e.Name] = head
+	}
+	return nil
+}
+
+// Stack is what layers show together.
+func Stack(facts []*Facts) *layer.Tree {
+	var lists [][]layer.Entry
+	for _, f := range facts {
+		lists = append(lists, f.Entries)
+	}
+	return layer.Stack(lists...)
+}
+
+// state is an image with what was read of it: of what its layers show.
 type state struct {
 	Image
-	ctx context.Context
+	ctx  context.Context
+	Tree *layer.Tree
 
 	elf    map[string]*elfcheck.File // above the base, by path
 	broken map[string]string         // ELF files that cannot be read, with the reason
-	heads  map[string][]byte         // of programs and bytecode above the base
+	heads  map[string][]byte         // of programs and bytecode
+	cache  []byte                    // of the loader
 
 	dists  []*dist          // by name
 	byName map[string]*dist // normalised
@@ -41,41 +115,40 @@ type state struct {
 	packages map[string]string // of the distro, by path; see packageOf
 }
 
-// read walks once through the layers above the base.
-func read(ctx context.Context, i Image) (*state, error) {
+// read collects what the layers show.
+func read(ctx context.Context, i Image) *state {
 	s := &state{
-		Image: i, ctx: ctx, elf: map[string]*elfcheck.File{}, broken: map[string]string{}, heads: map[string][]byte{},
+		Image: i, ctx: ctx, Tree: Stack(i.Facts), elf: map[string]*elfcheck.File{}, broken: map[string]string{}, heads: map[string][]byte{},
 		byName: map[string]*dist{}, owners: map[string]*dist{},
 	}
 	texts := map[string][]byte{}
-	for n := i.Base; n < len(i.Layers); n++ {
-		err := i.Layers[n].Walk(func(e layer.Entry, content io.Reader) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if e.Type != tar.TypeReg || s.layerOf(e.Name) != n {
-				return nil
-			}
-			if i.isInfo(e.Name) {
-				text, err := io.ReadAll(io.LimitReader(content, maxText))
-				texts[e.Name] = text
-				return err
-			}
-			return s.file(e, content)
-		})
-		if err != nil {
-			return nil, fmt.Errorf("layer %s: %w", i.Names[n], err)
+	for n, f := range i.Facts {
+		seen := func(name string) bool { return s.layerOf(name) == n }
+		if n >= i.Base {
+			collect(s.elf, f.ELF, seen)
+			collect(s.broken, f.Broken, seen)
+			collect(texts, f.Texts, func(name string) bool { return seen(name) && i.inSite(name) })
+		}
+		collect(s.heads, f.Heads, seen)
+		if seen(loaderCache) {
+			s.cache = f.Texts[loaderCache]
 		}
 	}
 	s.readDists(texts)
-	return s, nil
+	return s
 }
 
-// isInfo is whether a file is a METADATA or RECORD of /venv.
-func (i Image) isInfo(name string) bool {
-	dir, base := path.Split(name)
-	parent, info := path.Split(strings.TrimSuffix(dir, "/"))
-	return i.Series != "" && (base == "METADATA" || base == "RECORD") && strings.HasSuffix(info, ".dist-info") && parent == i.site()+"/"
+func collect[V any](into, from map[string]V, seen func(string) bool) {
+	for name, v := range from {
+		if seen(name) {
+			into[name] = v
+		}
+	}
+}
+
+// inSite is whether a METADATA or RECORD is one of /venv.
+func (i Image) inSite(name string) bool {
+	return i.Series != "" && path.Dir(path.Dir(name)) == i.site()
 }
 
 // layerOf is the number of the layer whose file of this name is seen; -1 for none.
@@ -85,33 +158,6 @@ func (s *state) layerOf(name string) int {
 		return -1
 	}
 	return s.Tree.Layer(e)
-}
-
-// file reads of a file what the checks ask for.
-func (s *state) file(e layer.Entry, content io.Reader) error {
-	head := make([]byte, headSize)
-	n, err := io.ReadFull(content, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
-	}
-	head = head[:n]
-	switch {
-	case elfcheck.Magic(head):
-		f, why, err := readELF(io.MultiReader(bytes.NewReader(head), content), e.Size)
-		if err != nil {
-			return err
-		}
-		if f == nil {
-			s.broken[e.Name] = why
-		} else {
-			s.elf[e.Name] = f
-		}
-	case strings.HasSuffix(e.Name, ".pyc"):
-		s.heads[e.Name] = slices.Clone(head[:min(n, pycHead)])
-	case e.Mode&0o111 != 0:
-		s.heads[e.Name] = head
-	}
-	return nil
 }
 
 // readELF reads an ELF file. What is wrong with it is no error, but why.

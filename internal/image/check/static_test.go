@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -278,9 +279,7 @@ func TestIncomplete(t *testing.T) {
 		"python":  func(i *Image) { i.Python = "3.12.1" },
 		"names":   func(i *Image) { i.Names = i.Names[1:] },
 		"user":    func(i *Image) { i.User = "app" },
-		"layer": func(i *Image) {
-			i.Layers = append(slices.Clone(i.Layers[:3]), layer.Blob{Path: "/nowhere"}, i.Layers[4], i.Layers[5])
-		},
+		"facts":   func(i *Image) { i.Facts = i.Facts[1:] },
 	} {
 		i := makeImage(t, healthy())
 		change(&i)
@@ -292,6 +291,46 @@ func TestIncomplete(t *testing.T) {
 	cancel()
 	if _, err := Static(ctx, makeImage(t, healthy())); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// A layer that cannot be read has no facts.
+func TestReadFactsOfNothing(t *testing.T) {
+	if f, err := ReadFacts(t.Context(), layer.Blob{Path: "/nowhere"}); err == nil {
+		t.Errorf("%+v", f)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ReadFacts(ctx, makeImage(t, healthy()).Layers[0]); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// Facts that were kept say what those that were read do.
+func TestFactsKept(t *testing.T) {
+	i := makeImage(t, healthy())
+	want, err := Static(t.Context(), i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, f := range i.Facts {
+		text, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i.Facts[n] = &Facts{}
+		if err := json.Unmarshal(text, i.Facts[n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Static(t.Context(), i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range want {
+		if want[n].Detail != got[n].Detail || want[n].OK != got[n].OK {
+			t.Errorf("read: %+v\nkept: %+v", want[n], got[n])
+		}
 	}
 }
 

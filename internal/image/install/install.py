@@ -17,7 +17,7 @@ A wheel (PyPA's binary distribution format) is installed thus:
   - Members go to site-packages; those of .data/{purelib,platlib,scripts,headers,data} where their name says. Names that
     leave the environment, special files, names that occur twice, what RECORD does not have, and contents that
     RECORD has another hash of, are refused. Modes are 0644, and 0755 for what anyone may execute and for all in bin.
-  - Each of console_scripts and gui_scripts is a program of /venv/bin/python; scripts that begin with #!python are too.
+  - Each of console_scripts and gui_scripts is a program of /venv/bin/python; scripts that begin with #!python are too, whatever else the line says.
   - INSTALLER is "pybake"; RECORD lists what is there. RECORD.jws, RECORD.p7s, REQUESTED and direct_url.json are left out.
   - Each module in site-packages gets bytecode that is never checked against its source (PEP 552, unchecked), with the
     path that it has at run time, whatever --root says. One that does not compile has none. It is made by processes
@@ -412,8 +412,8 @@ class Unpack:
         return text
 
     def changed(self, name, script, text):
-        if script and re.match(rb"#!pythonw?(?=[ \t\r\n])", text):
-            return b"#!" + self.venv.encode() + b"/bin/python" + re.sub(rb"^#!pythonw?", b"", text)
+        if script and text.startswith(b"#!python"):
+            return b"#!" + self.venv.encode() + b"/bin/python\n" + text.partition(b"\n")[2]
         if name == self.info + "/METADATA" and "metadata" not in self.keep:
             head = re.split(rb"\r?\n\r?\n", text, maxsplit=1)[0] + b"\n"
             return re.sub(rb"(?im)^Description(-Content-Type)?:.*\n([ \t].*\n)*", b"", head)

@@ -1,0 +1,118 @@
+// Bench holds pybake beside its peers: both in one run, one after the other in
+// every round, so that what else the machine does befalls both. It prints
+// medians and their ratios; it is no test, and no figure fails it.
+//
+//	go run ./cmd/bench image [--rounds 3] [--json]
+//
+// # Image
+//
+// The application is jupyter_server, from its sdist, with a lock of its 57
+// dependencies, native ones among them, on CPython 3.13.5 and Debian trixie. The
+// peer is the recipe of docker-library for the slim image of the same release,
+// from the same tarball, on the same base image, and pip install --no-cache-dir
+// of the same lock. It is compiled once, which takes half an hour, and kept in
+// the engine under a name with the hash of the recipe.
+//
+//	size          what the engine counts above the base of each. pip compiles to
+//	              bytecode as we do; docker-library removes that of the standard
+//	              library, so that the peer has less of it
+//	import        python -c "import …" in a fresh container, with a read-only root, as
+//	              an ordinary user: the process, timed by the shell in the container,
+//	              and the whole docker run
+//	install       from a house to the first import of what is in it. pip and uv work in
+//	              one container of our Python with the house mounted: a venv, install
+//	              from the house with hashes and no index, import. uv is given no cache.
+//	              Ours is pybake image, which makes a layer and brings it to the engine,
+//	              and then docker run: with trees (what the installer keeps of each
+//	              wheel) and without, less the checks that neither peer has; then all
+//	              of it
+//	edit          a line more in one module of the application, to the tagged image:
+//	              pybake image, which builds the wheel, makes the layer, loads and checks,
+//	              beside docker build whose only step above cached ones is COPY of the
+//	              source, by the engine's classic builder and by BuildKit
+//	nothing new   pybake image once more, beside its target
+//	base          the base layer beside what is published of debian:SUITE-slim
+//
+// # What it needs
+//
+// An engine on this machine and docker, one that knows BuildKit (--buildkit,
+// Debian's docker.io), uv, python3 with pip, an index as pip is configured here, and
+// a store with the baked Python (--store, which is only read; PYBAKE_CACHE as for
+// pybake). All that it writes is in a directory beside the store, and in images
+// named pybake-bench-…; the directory and those of ours go in the end.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// options are the flags.
+type options struct {
+	rounds                               int
+	json, keep                           bool
+	pybake, store, base                  string
+	docker, buildkit, uv, python, source string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 || args[0] != "image" {
+		return errors.New("usage: bench image [flags]; bench image --help")
+	}
+	var o options
+	flags := flag.NewFlagSet("bench image", flag.ContinueOnError)
+	flags.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
+	flags.BoolVar(&o.json, "json", false, "print all figures as JSON")
+	flags.BoolVar(&o.keep, "keep", false, "leave our images and the directory of the run")
+	flags.StringVar(&o.pybake, "pybake", "", "the pybake `program` (default: built from this module)")
+	flags.StringVar(&o.store, "store", cmp.Or(os.Getenv("PYBAKE_STORE"), "baked"), "a store with the Python, and its pybake.lock; only read")
+	flags.StringVar(&o.base, "base", "", "the base `image` of the peer (default: the newest of pybake's for the distro)")
+	flags.StringVar(&o.docker, "docker", "docker", "the docker `program`")
+	flags.StringVar(&o.buildkit, "buildkit", "/usr/bin/docker", "a docker `program` that builds with BuildKit")
+	flags.StringVar(&o.uv, "uv", "uv", "the uv `program`, which has to run in containers of the distro")
+	flags.StringVar(&o.python, "python", "python3", "a Python with pip, for the download of the application")
+	flags.StringVar(&o.source, "tarball", "", "the `file` of CPython's source (default: that of pybake's downloads)")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if o.rounds < 1 || flags.NArg() > 0 {
+		return fmt.Errorf("usage: bench image [flags]: %d rounds, %d arguments too many", o.rounds, flags.NArg())
+	}
+	b, err := newBench(ctx, o)
+	if b != nil {
+		defer b.close()
+	}
+	if err != nil {
+		return err
+	}
+	rows, err := b.image(ctx)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		enc := json.NewEncoder(os.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(rows)
+	}
+	return printTable(os.Stdout, rows)
+}
