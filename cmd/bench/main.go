@@ -58,7 +58,7 @@ import (
 type options struct {
 	rounds                               int
 	json, keep                           bool
-	pybake, store, base                  string
+	pybake, store                        string
 	docker, buildkit, uv, python, source string
 }
 
@@ -86,7 +86,6 @@ func run(ctx context.Context, args []string) error {
 	flags.BoolVar(&o.keep, "keep", false, "leave our images and the directory of the run")
 	flags.StringVar(&o.pybake, "pybake", "", "the pybake `program` (default: built from this module)")
 	flags.StringVar(&o.store, "store", cmp.Or(os.Getenv("PYBAKE_STORE"), "baked"), "a store with the Python, and its pybake.lock; only read")
-	flags.StringVar(&o.base, "base", "", "the base `image` of the peer (default: the newest of pybake's for the distro)")
 	flags.StringVar(&o.docker, "docker", "docker", "the docker `program`")
 	flags.StringVar(&o.buildkit, "buildkit", "/usr/bin/docker", "a docker `program` that builds with BuildKit")
 	flags.StringVar(&o.uv, "uv", "uv", "the uv `program`, which has to run in containers of the distro")

@@ -72,7 +72,7 @@ With --json: a list of {"name", "key", "origin": "built"|"found", "id",
 "diffID", "size", "unpacked", "origin", "why"}], "checks", "steps"}.`,
 		Example: `  pybake image
   pybake image web --push
-  pybake image --python 3.13.5 --distro trixie --wheels requirements.lock --app . --tag shop:1
+  pybake image --wheels uv.lock --app . --tag shop:1
   pybake image web --output docker-archive:shop.tar`,
 		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -131,7 +131,7 @@ def main():
 // shopBackend builds the shop. It has the name of the backend that asks the
 // repository for the version, and reads it from where that one does.
 const shopBackend = `
-import os, zipfile
+import base64, hashlib, os, zipfile
 
 def get_requires_for_build_wheel(config_settings=None):
     return []
@@ -146,7 +146,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     for name in os.listdir("src/shop"):
         with open("src/shop/" + name) as f:
             files["shop/" + name] = f.read()
-    files[info + "RECORD"] = "".join(f"{name},,\n" for name in [*files, info + "RECORD"])
+    digest = lambda text: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    record = "".join(f"{name},sha256={digest(text)},{len(text)}\n" for name, text in files.items())
+    files[info + "RECORD"] = record + info + "RECORD,,\n"
     wheel = f"shop-{version}-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(wheel_directory, wheel), "w") as z:
         for name, text in files.items():

@@ -31,6 +31,8 @@ var rows = [][]string{
 	{"cmd/pybake", "cmd/bench"},
 	{"internal/refresh"},
 	{"internal/image"},
+	{"internal/image/check", "internal/image/install", "internal/image/oci", "internal/image/run"},
+	{"internal/image/bundle", "internal/image/layer"},
 	{"python", "wheels"},
 	{"wheels/build", "wheels/gate", "wheels/resolve"},
 	{"wheels/sdist"},
@@ -46,13 +48,18 @@ var rows = [][]string{
 // only are the packages of ours that a package may import, where those below it
 // are more than it has business with.
 var only = map[string][]string{
-	"internal/elfcheck": {},
-	"internal/fetch":    {},
-	"internal/index":    {"internal/fetch", "internal/pep", "internal/strict"},
-	"internal/pep":      {},
-	"internal/project":  {"internal/pep", "internal/strict"},
-	"recipes":           {"internal/pep", "internal/strict"},
-	"wheels/build":      {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
+	"internal/elfcheck":      {},
+	"internal/fetch":         {},
+	"internal/image/bundle":  {},
+	"internal/image/install": {"internal/engine"},
+	"internal/image/layer":   {},
+	"internal/image/oci":     {"internal/image/layer"},
+	"internal/image/run":     {"internal/engine", "internal/project"},
+	"internal/index":         {"internal/fetch", "internal/pep", "internal/strict"},
+	"internal/pep":           {},
+	"internal/project":       {"internal/pep", "internal/strict"},
+	"recipes":                {"internal/pep", "internal/strict"},
+	"wheels/build":           {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
 	"wheels/gate": {
 		"artifacts", "internal/distro", "internal/engine", "internal/elfcheck", "internal/pep", "internal/project", "recipes", "wheels/whl",
 	},
@@ -65,11 +72,13 @@ var only = map[string][]string{
 // reserved are the packages that few packages may import, by the beginning of
 // their paths.
 var reserved = map[string][]string{
-	"github.com/docker/":     {"internal/engine"},
-	"github.com/goreleaser/": {"nfpm"},
-	"debug/elf":              {"internal/elfcheck", "internal/elfcheck/elftest"},
-	"golang.org/x/net/":      {"internal/index"},
-	"os/exec":                {"internal/distro", "wheels/sdist"}, // mmdebstrap, git
+	"github.com/docker/":                     {"internal/engine"},
+	"github.com/goreleaser/":                 {"nfpm"},
+	"debug/elf":                              {"internal/elfcheck", "internal/elfcheck/elftest"},
+	"golang.org/x/net/":                      {"internal/index"},
+	"github.com/distribution/":               {"internal/image/oci"},
+	"github.com/google/go-containerregistry": {"internal/image/oci", "cmd/pybake"},
+	"os/exec":                                {"internal/distro", "wheels/sdist"}, // mmdebstrap, git
 }
 
 // forbidden below the commands are these names of packages, "*" being all.

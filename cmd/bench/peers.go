@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// peers are images that ours are compared with.
+type peers struct {
+	base       string // what the recipe and we stand on
+	slim       string // Python by the recipe of docker-library
+	deps       string // and the lock, by pip
+	web        string // and the application, by pip
+	installers string // base and the packages of our Python, with venv
+	edited     []string
+}
+
+// mine are those that are of no use to a later run.
+func (p *peers) mine() []string {
+	var refs []string
+	for _, ref := range append([]string{p.web, p.installers}, p.edited...) {
+		if ref != "" {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// makePeers makes the images of the peers. Those that take long have names by
+// what they are made of, and are found there by the next run.
+func (b *bench) makePeers(ctx context.Context) error {
+	digest := b.inspect(ctx, pythonImage, `{{index .Config.Labels "org.opencontainers.image.base.digest"}}`)
+	digest = strings.TrimPrefix(digest, "sha256:")
+	if len(digest) < 12 {
+		return fmt.Errorf("image %s: it does not say what its base is", pythonImage)
+	}
+	p := &b.peers
+	p.base = "pybake/base:" + distro + "-amd64-" + digest[:12]
+	id := b.inspect(ctx, p.base, "{{.Id}}")
+	if id == "" {
+		return fmt.Errorf("base image %s: the engine has it no more", p.base)
+	}
+	p.slim = "pybake-bench-slim:" + b.hash("slim.dockerfile", id, sha256sum)
+	p.deps = "pybake-bench-pip:" + b.hash("deps.dockerfile", p.slim, "requirements.lock")
+	p.web, p.installers = "pybake-bench-pip:app", "pybake-bench-installers:1"
+	if b.inspect(ctx, p.slim, "{{.Id}}") == "" {
+		if err := b.makeSlim(ctx); err != nil {
+			return err
+		}
+	}
+	if b.inspect(ctx, p.deps, "{{.Id}}") == "" {
+		b.say("pip install of the lock")
+		if err := b.build(ctx, "deps.dockerfile", b.project(), p.slim, p.deps); err != nil {
+			return err
+		}
+	}
+	b.say("pip install of the application")
+	if err := b.build(ctx, "web.dockerfile", b.peerSource(), p.deps, p.web); err != nil {
+		return err
+	}
+	return b.makeInstallers(ctx)
+}
+
+// hash is that of files of testdata, by their names, and of other words.
+func (b *bench) hash(words ...string) string {
+	h := sha256.New()
+	for _, word := range words {
+		if text, err := testdata.ReadFile("testdata/" + word); err == nil {
+			word = string(text)
+		}
+		fmt.Fprintf(h, "%d %s\n", len(word), word)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// makeSlim compiles the Python by the recipe. The tarball comes from loopback,
+// so that no layer has it.
+func (b *bench) makeSlim(ctx context.Context) error {
+	b.say("compile Python by the recipe of docker-library")
+	source := b.source
+	if source == "" {
+		dir, err := downloads()
+		if err != nil {
+			return err
+		}
+		source = filepath.Join(dir, "sha256", sha256sum[:2], sha256sum)
+	}
+	if _, err := os.Stat(source); err != nil {
+		return fmt.Errorf("tarball of CPython %s, --tarball: %w", version, err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, source) })}
+	go server.Serve(l)
+	defer server.Close()
+	recipe := filepath.Join(b.project(), "slim.dockerfile")
+	args := []string{b.docker, "build", "--network", "host", "-t", b.peers.slim, "-f", recipe}
+	for _, arg := range []string{"BASE=" + b.peers.base, "PYTHON_VERSION=" + version, "PYTHON_SHA256=" + sha256sum, "TARBALL=http://" + l.Addr().String() + "/"} {
+		args = append(args, "--build-arg", arg)
+	}
+	empty := filepath.Join(b.dir, "empty")
+	if err := os.MkdirAll(empty, 0o755); err != nil {
+		return err
+	}
+	_, _, err = command{env: []string{"DOCKER_BUILDKIT=0"}, args: append(append(args, proxies()...), empty)}.run(ctx)
+	return err
+}
+
+// build builds a Dockerfile of testdata by BuildKit, with a network, and pip configured as it is here.
+func (b *bench) build(ctx context.Context, file, context, from, tag string) error {
+	args := []string{b.buildkit, "build", "--build-arg", "BASE=" + from, "-t", tag, "-f", filepath.Join(b.project(), file)}
+	config := "[global]\ndisable-pip-version-check = true\n"
+	if index, _, err := (command{args: []string{b.python, "-m", "pip", "config", "get", "global.index-url"}}).run(ctx); err == nil {
+		config += "index-url = " + index + "\n"
+	}
+	if ca := caBundle(); ca != "" {
+		config += "cert = /run/secrets/ca\n"
+		args = append(args, "--secret", "id=ca,src="+ca)
+	}
+	secret := filepath.Join(b.dir, "pip.conf")
+	if err := os.WriteFile(secret, []byte(config), 0o600); err != nil {
+		return err
+	}
+	args = append(append(args, "--secret", "id=pip,src="+secret), proxies()...)
+	_, _, err := command{env: []string{"DOCKER_BUILDKIT=1"}, args: append(args, context)}.run(ctx)
+	return err
+}
+
+// makeInstallers makes the image in which pip and uv install: our Python, for them too.
+func (b *bench) makeInstallers(ctx context.Context) error {
+	debs := filepath.Join(b.dir, "debs")
+	if err := os.MkdirAll(debs, 0o755); err != nil {
+		return err
+	}
+	var copied error
+	for _, name := range []string{"pybake-python3.13_", "pybake-python3.13-venv_"} {
+		found, err := filepath.Glob(filepath.Join(b.ownStore(), "python", version+"-"+distro+"-amd64", name+"*.deb"))
+		if err != nil || len(found) != 1 {
+			return fmt.Errorf("python %s of %s: %d packages %s, not one", version, b.store, len(found), name)
+		}
+		copied = errors.Join(copied, os.Link(found[0], filepath.Join(debs, filepath.Base(found[0]))))
+	}
+	if copied != nil {
+		return copied
+	}
+	return b.build(ctx, "installers.dockerfile", debs, b.peers.base, b.peers.installers)
+}
+
+// proxies are build arguments for the proxies of the environment.
+func proxies() (args []string) {
+	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy"} {
+		if os.Getenv(name) != "" {
+			args = append(args, "--build-arg", name)
+		}
+	}
+	return args
+}
