@@ -133,7 +133,7 @@ func (b *Builder) FindApp(ctx context.Context, p *Plan) (*AppWheel, error) {
 // findApp also returns what it has read of the project.
 func (b *Builder) findApp(ctx context.Context, p *Plan) (*task, *AppWheel, error) {
 	t := &task{b: b, p: p, source: p.sourceOf(p.Packages[0]), step: "source"}
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return t, nil, err
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/index"
+	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/sdist"
 )
 
@@ -98,7 +99,7 @@ func newWorkshop(t *testing.T) *workshop {
 	w.Builder = &Builder{
 		Finder: &Finder{Index: &index.Client{Indexes: []index.Index{{URL: server.URL + "/simple/"}}, Cache: filepath.Join(dir, "cache"), Attempts: 1}, Fetcher: fetcher},
 		Store:  store, Engine: e, Distros: m, Report: quiet{}, Python: someDebs(t, store), LogDir: filepath.Join(dir, "logs"),
-		LockPath: filepath.Join(dir, "pybake.lock"), Jobs: 1, Memory: 1 << 30, Git: sdist.Git{Program: program, Env: []string{"PATH=" + os.Getenv("PATH")}},
+		Pins: &project.Pins{Path: filepath.Join(dir, "pybake.lock")}, Jobs: 1, Memory: 1 << 30, Git: sdist.Git{Program: program, Env: []string{"PATH=" + os.Getenv("PATH")}},
 	}
 	t.Cleanup(func() { w.removeImages(t) })
 	return w
@@ -107,7 +108,7 @@ func newWorkshop(t *testing.T) *workshop {
 // removeImages removes the images that stand on the base of this test, and that.
 func (w *workshop) removeImages(t *testing.T) {
 	ctx := context.Background()
-	pins, err := w.readPins()
+	pins, err := w.Pins.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestApp(t *testing.T) {
 
 	// An edit needs neither the index nor a new pin.
 	w.Frozen, w.Fetcher.Offline, w.index.closed = true, true, true
-	pins, err := os.ReadFile(w.LockPath)
+	pins, err := os.ReadFile(w.Pins.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestApp(t *testing.T) {
 	if wheels[0] == wheels[1] {
 		t.Error("another source, the same wheel")
 	}
-	if after, err := os.ReadFile(w.LockPath); err != nil || !bytes.Equal(pins, after) {
+	if after, err := os.ReadFile(w.Pins.Path); err != nil || !bytes.Equal(pins, after) {
 		t.Errorf("pybake.lock has changed: %v", err)
 	}
 	t.Run("version", func(t *testing.T) {
@@ -262,7 +263,7 @@ func (w *workshop) asks(t *testing.T) {
 	if got := w.app(); got.Name != "shop" {
 		t.Errorf("%+v", got)
 	}
-	pins, err := w.readPins()
+	pins, err := w.Pins.Read()
 	if err != nil || len(pins.Builds) != 1 || !slices.Equal(pins.Builds[0].Dynamic, []string{"plugin"}) {
 		t.Errorf("pins: %+v, %v", pins.Builds, err)
 	}

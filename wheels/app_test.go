@@ -168,7 +168,7 @@ func TestFindApp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Builder{Store: store, LockPath: filepath.Join(dir, "pybake.lock")}
+	b := &Builder{Store: store, Pins: &project.Pins{Path: filepath.Join(dir, "pybake.lock")}}
 	plan := func() *Plan {
 		t.Helper()
 		p, err := NewAppPlan(appRequest(t, root, "app"))
@@ -199,7 +199,7 @@ func TestFindApp(t *testing.T) {
 	}
 	missing("not built", "not in the store")
 
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,27 +317,27 @@ func TestContent(t *testing.T) {
 
 // TestReadPins reads a file again that somebody has replaced.
 func TestReadPins(t *testing.T) {
-	b := &Builder{LockPath: filepath.Join(t.TempDir(), "pybake.lock")}
-	if l, err := b.readPins(); err != nil || len(l.Builders) > 0 {
+	b := &Builder{Pins: &project.Pins{Path: filepath.Join(t.TempDir(), "pybake.lock")}}
+	if l, err := b.Pins.Read(); err != nil || len(l.Builders) > 0 {
 		t.Fatal(l, err)
 	}
 	for i := range 3 {
 		pin := project.SetPin{Distro: "trixie", Arch: "amd64", For: fmt.Sprint("wheels 3.", i)}
-		if err := project.Update(b.LockPath, func(l *project.Lock) error { l.Builders = []project.SetPin{pin}; return nil }); err != nil {
+		if err := project.Update(b.Pins.Path, func(l *project.Lock) error { l.Builders = []project.SetPin{pin}; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		one, err := b.readPins()
+		one, err := b.Pins.Read()
 		if err != nil || len(one.Builders) != 1 || one.Builders[0].For != pin.For {
 			t.Fatal(one, err)
 		}
-		if two, err := b.readPins(); err != nil || two != one {
+		if two, err := b.Pins.Read(); err != nil || two != one {
 			t.Error("read twice", err)
 		}
 	}
-	if err := os.Remove(b.LockPath); err != nil {
+	if err := os.Remove(b.Pins.Path); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := b.readPins(); err != nil || len(l.Builders) > 0 {
+	if l, err := b.Pins.Read(); err != nil || len(l.Builders) > 0 {
 		t.Error("a file that is gone:", l, err)
 	}
 }

@@ -24,7 +24,7 @@ func (b *Builder) gate(ctx context.Context, p *Plan) (*gate.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (b *Builder) aptPackages(ctx context.Context, p *Plan, g *gate.Gate, wheels
 	if len(needs.Packages) == 0 {
 		return nil, b.unpinApt(p)
 	}
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (b *Builder) aptPackages(ctx context.Context, p *Plan, g *gate.Gate, wheels
 
 // unpinApt drops what was pinned when the house needed something.
 func (b *Builder) unpinApt(p *Plan) error {
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return err
 	}

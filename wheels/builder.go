@@ -25,19 +25,19 @@ import (
 // Builder makes wheelhouses for one baked Python.
 type Builder struct {
 	*Finder
-	Store    *artifacts.Store
-	Engine   *engine.Engine
-	Distros  *distro.Maker
-	Report   distro.Reporter
-	Python   *artifacts.Artifact // of kind "python"
-	LogDir   string              // logs of jobs, also of failed ones: "baked/logs"
-	LockPath string              // "pybake.lock", read anew whenever it has changed
-	Git      sdist.Git           // how commits are fetched
-	Jobs     int                 // processes at once; 0: the engine's cores
-	Memory   int64               // bytes for all builds together; 0: most of the engine's
-	Limit    time.Duration       // of one build; 0: an hour
-	Frozen   bool                // pins may not be added
-	Verify   bool                // each wheel that is built here is built a second time and compared
+	Store   *artifacts.Store
+	Engine  *engine.Engine
+	Distros *distro.Maker
+	Report  distro.Reporter
+	Python  *artifacts.Artifact // of kind "python"
+	LogDir  string              // logs of jobs, also of failed ones: "baked/logs"
+	Pins    *project.Pins       // of pybake.lock
+	Git     sdist.Git           // how commits are fetched
+	Jobs    int                 // processes at once; 0: the engine's cores
+	Memory  int64               // bytes for all builds together; 0: most of the engine's
+	Limit   time.Duration       // of one build; 0: an hour
+	Frozen  bool                // pins may not be added
+	Verify  bool                // each wheel that is built here is built a second time and compared
 
 	queue  *queue
 	past   map[string]time.Duration // how long building took before, by name
@@ -45,15 +45,12 @@ type Builder struct {
 	images map[string]*toolchain // by the packages asked for
 	steps  []artifacts.Step
 	noted  map[string]bool
-
-	updater *project.Updater
-	pins    pins
 }
 
 // Find returns the house of a plan if the store has it: with neither network nor
 // engine. Else ErrNotFound, or what is wrong with the store or the pins.
 func (b *Builder) Find(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +167,7 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 	if err != nil {
 		return nil, err
 	}
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +224,7 @@ func (b *Builder) openQueue(ctx context.Context) error {
 
 // base makes sure of the base image, and pins it if it is not.
 func (b *Builder) base(ctx context.Context, p *Plan) error {
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return err
 	}
@@ -340,6 +337,11 @@ func dependencies(debs []string) ([]string, error) {
 }
 
 func (p *Plan) distroTarget() distro.Target { return distro.Target{Distro: p.req.Distro, Arch: p.Arch} }
+
+// pin changes pybake.lock.
+func (b *Builder) pin(change func(*project.Lock)) error {
+	return b.Pins.Update(func(l *project.Lock) error { change(l); return nil })
+}
 
 // timed runs a step and notes how long it took.
 func (b *Builder) timed(name string, run func() error) error {

@@ -114,7 +114,7 @@ func (t *task) open(ctx context.Context, got fetch.Got) (err error) {
 func (t *task) openGit(ctx context.Context) error {
 	from := t.pkg.selected.Source
 	url := label(from.URL)
-	pins, err := t.b.readPins()
+	pins, err := t.b.Pins.Read()
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (s *source) requires(src *sdist.Source) []string {
 
 // pinned takes the pin of the build requirements, and says whether there is one.
 func (t *task) pinned() (bool, error) {
-	pins, err := t.b.readPins()
+	pins, err := t.b.Pins.Read()
 	if err != nil {
 		return false, err
 	}

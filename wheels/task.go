@@ -127,7 +127,7 @@ func (t *task) memory() int64 {
 
 // found is the wheel in the store, nil if it is not there.
 func (t *task) found(ctx context.Context) (*Wheel, error) {
-	pins, err := t.b.readPins()
+	pins, err := t.b.Pins.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err := copyLog(t.log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
 		return nil, err
 	}
-	pins, err := t.b.readPins()
+	pins, err := t.b.Pins.Read()
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 		return err
 	}
 	names := slices.Concat(p.req.Distro.WheelPackages(), extra)
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 	if t.pin, err = b.pinnedSet(ctx, p, builderPins, owner, names, debs); err != nil {
 		return err
 	}
-	if pins, err = b.readPins(); err != nil {
+	if pins, err = b.Pins.Read(); err != nil {
 		return err
 	}
 	base, _ := pins.Base(p.Distro, p.Arch)
@@ -184,7 +184,7 @@ func (b *Builder) pinnedSet(ctx context.Context, p *Plan, kind pinKind, owner st
 	pin.Request = slices.Concat(names, needs)
 	slices.Sort(pin.Request)
 	pin.Request = slices.Compact(pin.Request)
-	pins, err := b.readPins()
+	pins, err := b.Pins.Read()
 	if err != nil {
 		return pin, err
 	}

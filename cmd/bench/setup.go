@@ -18,9 +18,9 @@ var testdata embed.FS
 
 // The target of everything.
 const (
-	version = "3.13.5"
+	version   = "3.13.5"
 	sha256sum = "93e583f243454e6e9e4588ca2c2662206ad961659863277afcdb96801647d640" // of Python-3.13.5.tar.xz
-	distro  = "trixie"
+	distro    = "trixie"
 )
 
 // Our images, as testdata/pybake.toml tags them.
@@ -39,9 +39,10 @@ type bench struct {
 	peers   peers
 }
 
-// project is where pybake.toml is, stores the copy of the store.
+// Directories of the run: the project, copies of the store, the caches, the source that peers build.
 func (b *bench) project() string    { return filepath.Join(b.dir, "project") }
 func (b *bench) ownStore() string   { return filepath.Join(b.dir, "store") }
+func (b *bench) housed() string     { return filepath.Join(b.dir, "housed") }
 func (b *bench) cache() string      { return filepath.Join(b.dir, "cache") }
 func (b *bench) app() string        { return filepath.Join(b.project(), "app") }
 func (b *bench) peerSource() string { return filepath.Join(b.dir, "source") }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -37,7 +39,8 @@ func median(values []float64) float64 {
 // printTable prints medians, ratios and targets. In parentheses are the least and
 // the greatest value.
 func printTable(w io.Writer, rows []*row) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var table bytes.Buffer
+	tw := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "COMPARISON\tPYBAKE\tPEER\t\tRATIO\tTARGET\t")
 	for _, r := range rows {
 		theirs, ratio, target, verdict := "", "", "", ""
@@ -55,8 +58,11 @@ func printTable(w io.Writer, rows []*row) error {
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.What, spread(r.Pybake, r.Unit), r.Peer, theirs, ratio, target, verdict)
 	}
-	if err := tw.Flush(); err != nil {
-		return err
+	tw.Flush() // to memory
+	for line := range strings.Lines(table.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
 	}
 	for _, r := range rows {
 		if r.Note != "" {

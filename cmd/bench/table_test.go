@@ -32,11 +32,11 @@ func TestPrintTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.TrimPrefix(`
-COMPARISON   PYBAKE                   PEER                     RATIO  TARGET   
-edit         2.00 s (1.00 s–3.00 s)   docker build  500 ms     4.000  ≤ 0.50   missed
-size         40.00 MB                 slim          100.00 MB  0.400  ≤ 0.50   met
-nothing new  30 ms                                                    ≤ 50 ms  met
-base         80.00 MB                                                          
+COMPARISON   PYBAKE                  PEER                     RATIO  TARGET
+edit         2.00 s (1.00 s–3.00 s)  docker build  500 ms     4.000  ≤ 0.50   missed
+size         40.00 MB                slim          100.00 MB  0.400  ≤ 0.50   met
+nothing new  30 ms                                                   ≤ 50 ms  met
+base         80.00 MB
 size: above the base
 `, "\n")
 	if out.String() != want {

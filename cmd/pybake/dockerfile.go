@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pybake/pybake/internal/image"
-	"github.com/pybake/pybake/internal/project"
 )
 
 func (a *app) dockerfileCommand() *cobra.Command {
@@ -70,7 +69,7 @@ func (r *imageRun) dockerfile(ctx context.Context, name, store string) (string, 
 	if err != nil {
 		return "", err
 	}
-	pins, err := project.ReadLock(r.lock)
+	pins, err := r.pins.Read()
 	if err != nil {
 		return "", err
 	}

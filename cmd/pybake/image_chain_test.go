@@ -16,39 +16,40 @@ import (
 
 // imageChain makes a chain of images, and again after each thing that may change.
 func imageChain(t *testing.T, s *shop) {
-	made, said := s.image()
-	if len(made) != 4 {
-		t.Fatalf("%d images", len(made))
+	out, said, status := s.run(nil, "image")
+	if want := shopData + "\n" + shopDeps + "\n" + shopWeb + "\n" + shopTests + "\n"; status != 0 || out != want {
+		t.Fatalf("status %d, and it prints %q, want %q", status, out, want)
 	}
+	for _, want := range []string{"unpacked", "shopdeps", "shop-tests: ", "of them above the base"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not in the tables", want)
+		}
+	}
+	made, _ := s.image()
 	for name, want := range map[string]string{
-		"data":      "trixie base built, data python built, data files built",
-		"deps":      "trixie base reused, data python reused, data files reused, deps wheels built",
-		"web":       "trixie base reused, data python reused, data files reused, deps wheels reused, web apt built, web app built",
-		"web-tests": "trixie base reused, data python reused, data files reused, deps wheels reused, web apt reused, web-tests app reused, web-tests files built",
+		"shopdata":      "trixie base built, shopdata python built, shopdata files built",
+		"shopdeps":      "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels built",
+		"shop":       "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels reused, shop apt built, shop app built",
+		"shop-tests": "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels reused, shop-tests apt reused, shop-tests app reused, shop-tests files built",
 	} {
-		if got := rows(made[name]); made[name].Origin != "built" || got != want {
+		if got := rows(made[name]); made[name].Origin != "found" || got != want {
 			t.Errorf("%s: %s: %s\nwant %s", name, made[name].Origin, got, want)
 		}
 	}
-	for name, ref := range map[string]string{"data": shopData, "deps": shopDeps, "web": shopWeb, "web-tests": shopTests} {
+	for name, ref := range map[string]string{"shopdata": shopData, "shopdeps": shopDeps, "shop": shopWeb, "shop-tests": shopTests} {
 		if id := imageID(ref); id == "" || id != made[name].ID {
 			t.Errorf("the engine has %s as %q, want %s", ref, id, made[name].ID)
 		}
 	}
-	for _, want := range []string{"layer ", "unpacked", "deps  wheels", "above the base"} {
-		if !strings.Contains(said, want) && want != "deps  wheels" {
-			t.Errorf("%q is not in the table", want)
-		}
-	}
 	shopAnswers(t, "first edition; bonjour; greet 1.0; open; 1000; compiled")
 	shopHolds(t)
-	s.clean()
+	s.isClean()
 
-	again, said := s.image("web")
-	if m := again["web"]; m.Origin != "found" || m.Digest != made["web"].Digest || strings.Contains(said, "layer") {
+	again, said := s.image("shop")
+	if m := again["shop"]; m.Origin != "found" || m.Digest != made["shop"].Digest || strings.Contains(said, "layer") {
 		t.Errorf("again: %s %s\n%s", m.Origin, m.Digest, said)
 	}
-	shopEdited(t, s, made["web"])
+	shopEdited(t, s, made["shop"])
 	shopBumped(t, s)
 }
 
@@ -90,7 +91,7 @@ func shopHolds(t *testing.T) {
 		for program in pip pip3 gcc cc ld as make curl git; do command -v $program; done
 		find / -xdev \( -name '*.h' -o -name '*.a' -o -name '*.deb' -o -name '*.whl' -o -name pip -o -name setuptools -o -name ensurepip -o -name '.git' -o -name install.py -o -name apt.sh \
 			-o -name test_plain.py \) -print
-		find /var/lib/apt/lists /var/cache/apt /mnt /tmp /var/log -type f -print
+		find /var/lib/apt/lists /var/cache/apt /mnt /tmp /var/log -type f -size +0 -print
 		find /usr/share/doc -type f ! -name copyright -print
 		find / -xdev -newermt 2020-01-02 -type f ! -path '/proc/*' ! -path '/sys/*' ! -path '/etc/*' ! -path '/.dockerenv' -print | head -3`)
 	if found != "" {
@@ -107,7 +108,7 @@ func shopHolds(t *testing.T) {
 	labels := config.Labels
 	if config.User != "1000:1000" || config.WorkingDir != "/home/app" || config.ExposedPorts["8000/tcp"] == nil ||
 		labels["org.opencontainers.image.version"] != "1.4.2" || len(labels["org.opencontainers.image.revision"]) != 40 ||
-		labels[image.LabelName] != "web" || labels["org.opencontainers.image.created"] == "" {
+		labels[image.LabelName] != "shop" || labels["org.opencontainers.image.created"] == "" {
 		t.Errorf("configuration %+v", config)
 	}
 	bytecode := dockerRun(t, "run", "--rm", "--entrypoint", "sh", shopWeb, "-c", "ls /venv/lib/python3.13/site-packages/shop/__pycache__")
@@ -121,9 +122,9 @@ func shopEdited(t *testing.T, s *shop, before madeImage) {
 	s.change("src/shop/__init__.py", "first edition", "second edition")
 	s.commit("second")
 	s.git("tag", "-f", "v1.4.2")
-	made, _ := s.image("web")
-	web := made["web"]
-	if want := "trixie base reused, data python reused, data files reused, deps wheels reused, web apt reused, web app built"; rows(web) != want {
+	made, _ := s.image("shop")
+	web := made["shop"]
+	if want := "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels reused, shop apt reused, shop app built"; rows(web) != want {
 		t.Errorf("%s\nwant %s", rows(web), want)
 	}
 	for i, l := range web.Layers {
@@ -135,7 +136,7 @@ func shopEdited(t *testing.T, s *shop, before madeImage) {
 		t.Errorf("the app is built because %q", why)
 	}
 	shopAnswers(t, "second edition; bonjour; greet 1.0; open; 1000; compiled")
-	s.clean()
+	s.isClean()
 }
 
 // shopBumped changes one wheel of the lock: one tree is made.
@@ -144,21 +145,21 @@ func shopBumped(t *testing.T, s *shop) {
 	s.change("requirements.lock", s.greet["1.0"], s.greet["1.1"])
 	s.commit("third")
 	s.git("tag", "-f", "v1.4.2")
-	made, said := s.image("web")
-	if got, want := rows(made["deps"]), "trixie base reused, data python reused, data files reused, deps wheels built"; got != want {
+	made, said := s.image("shop")
+	if got, want := rows(made["shopdeps"]), "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels built"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if got, want := rows(made["web"]), "trixie base reused, data python reused, data files reused, deps wheels reused, web apt reused, web app reused"; got != want {
+	if got, want := rows(made["shop"]), "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels reused, shop apt built, shop app reused"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if why := made["deps"].Layers[3].Why; !strings.Contains(why, "wheel.greet") || strings.Contains(why, "wheel.compiled") {
+	if why := made["shopdeps"].Layers[3].Why; !strings.Contains(why, "wheel.greet") || strings.Contains(why, "wheel.compiled") {
 		t.Errorf("the wheels are built because %q", why)
 	}
 	if more := len(s.trees()) - len(trees); more != 2 || !strings.Contains(said, "install 1 wheel ") {
 		t.Errorf("%d more files of trees, want a tree and its index\n%s", more, said)
 	}
 	shopAnswers(t, "second edition; bonjour; greet 1.1; open; 1000; compiled")
-	s.clean()
+	s.isClean()
 }
 
 // trees are the files of the cache of trees.
@@ -175,14 +176,14 @@ func (s *shop) trees() []string {
 // the repository, with neither layers nor trees, under another umask, hostname and
 // time zone.
 func imageSameDigest(t *testing.T, s *shop) {
-	before, _ := s.image("web", "web-tests")
+	before, _ := s.image("shop", "shop-tests")
 	there := s.clone(t, "elsewhere", "python", "wheel", "wheels")
 	s.forget()
 	if err := os.RemoveAll(filepath.Join(there.cache(), "trees")); err != nil {
 		t.Fatal(err)
 	}
 	script := `umask 077; hostname elsewhere; exec "$0" "$@"`
-	cmd := exec.Command("unshare", "--uts", "sh", "-c", script, there.bin, "image", "--json", "web", "web-tests")
+	cmd := exec.Command("unshare", "--uts", "sh", "-c", script, there.bin, "image", "--json", "shop", "shop-tests")
 	cmd.Dir, cmd.Env = there.dir, append(slices.Clone(there.base), "TZ=Pacific/Chatham", "LC_ALL=C")
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -201,16 +202,16 @@ func imageSameDigest(t *testing.T, s *shop) {
 			if l.Digest != old.Layers[i].Digest || l.DiffID != old.Layers[i].DiffID {
 				t.Errorf("%s: layer %s of %s: %s, was %s", name, l.Name, l.Image, l.Digest, old.Layers[i].Digest)
 			}
-			if name == "web" && l.Origin != "built" && l.Image == "web" {
+			if name == "shop" && l.Origin != "built" && l.Image == "shop" {
 				t.Errorf("%s: layer %s is %s", name, l.Name, l.Origin)
 			}
 		}
 	}
-	there.clean()
+	there.isClean()
 	// The images are back for the first store, too, with nothing made.
-	back, _ := s.image("web")
-	if back["web"].Origin != "found" || imageID(shopWeb) != before["web"].ID {
-		t.Errorf("%s, the engine has %s", back["web"].Origin, imageID(shopWeb))
+	back, _ := s.image("shop")
+	if back["shop"].Origin != "found" || imageID(shopWeb) != before["shop"].ID {
+		t.Errorf("%s, the engine has %s", back["shop"].Origin, imageID(shopWeb))
 	}
 }
 
@@ -242,7 +243,7 @@ func (s *shop) clone(t *testing.T, name string, kinds ...string) *shop {
 // imageRunning runs the image as its run configuration says.
 func imageRunning(t *testing.T, s *shop) {
 	ask := func(args ...string) string {
-		cmd := exec.Command(s.bin, append([]string{"run", "web"}, args...)...)
+		cmd := exec.Command(s.bin, append([]string{"run", "shop"}, args...)...)
 		cmd.Dir, cmd.Env, cmd.Stderr = s.dir, s.base, os.Stderr
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -264,23 +265,23 @@ func imageRunning(t *testing.T, s *shop) {
 		t.Errorf("with --source it says %q", body)
 	}
 	s.git("checkout", "-q", "src")
-	out, _, status := s.run(nil, "run", "web", "--publish", "127.0.0.1::1", "--", "--version")
+	out, _, status := s.run(nil, "run", "shop", "--publish", "127.0.0.1::1", "--", "--version")
 	if out != "second edition\n" || status != 0 {
 		t.Errorf("--version: %q, status %d", out, status)
 	}
-	s.clean()
+	s.isClean()
 }
 
 // imageKept lists and shows images; clean takes nothing that one stands on.
 func imageKept(t *testing.T, s *shop) {
 	out, _, status := s.run(nil, "list")
-	for _, name := range []string{"image data trixie amd64", "image deps trixie amd64", "image web trixie amd64", "image web-tests trixie amd64", "layer python trixie", "layer app trixie"} {
+	for _, name := range []string{"image shopdata trixie amd64", "image shopdeps trixie amd64", "image shop trixie amd64", "image shop-tests trixie amd64", "layer python trixie", "layer app trixie"} {
 		if !strings.Contains(out, name) || status != 0 {
 			t.Errorf("list, status %d: no %s\n%s", status, name, out)
 		}
 	}
-	out, _, status = s.run(nil, "show", "image web trixie amd64")
-	for _, want := range []string{"modules import", "layer.04.apt", "deps", "wheels", "app", "reused", "above the base"} {
+	out, _, status = s.run(nil, "show", "image shop trixie amd64")
+	for _, want := range []string{"modules import", "layer.04.apt", "shopdeps", "wheels", "app", "reused", "above the base"} {
 		if !strings.Contains(out, want) || status != 0 {
 			t.Errorf("show, status %d: no %q\n%s", status, want, out)
 		}
@@ -312,7 +313,7 @@ func imageKept(t *testing.T, s *shop) {
 		if used[g.Name] {
 			t.Errorf("clean would remove %s %s", g.Kind, g.Name)
 		}
-		if g.Kind == "artifact" && strings.HasPrefix(g.Name, "image web ") {
+		if g.Kind == "artifact" && strings.HasPrefix(g.Name, "image shop ") {
 			versions++
 		}
 	}

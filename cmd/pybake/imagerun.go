@@ -32,7 +32,7 @@ type imageRun struct {
 	project *project.Project
 	store   *artifacts.Store
 	set     *recipes.Set
-	lock    string // path of pybake.lock
+	pins    *project.Pins
 	maker   *distro.Maker
 	done    func() error
 
@@ -55,12 +55,9 @@ func (a *app) newImageRun(p *project.Project, f imageFlags) (*imageRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, lockPath, err := a.pins()
-	if err != nil {
-		return nil, err
-	}
+	lockPath := p.LockPath(store.Dir())
 	return &imageRun{
-		a: a, flags: f, project: p, store: store, set: set, lock: lockPath, done: func() error { return nil },
+		a: a, flags: f, project: p, store: store, set: set, pins: &project.Pins{Path: lockPath}, done: func() error { return nil },
 		links: map[string]image.Link{}, told: map[string]told{},
 	}, nil
 }
@@ -112,7 +109,7 @@ func (r *imageRun) one(ctx context.Context, one project.Image, outputs []output)
 	if err != nil {
 		return nil, err
 	}
-	pins, err := project.ReadLock(r.lock)
+	pins, err := r.pins.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +208,7 @@ func (r *imageRun) builder(ctx context.Context) (*image.Builder, error) {
 	}
 	return &image.Builder{
 		Store: r.store, Engine: maker.Engine, Distros: maker, Report: r.a.display, Trees: layer.Cache{Dir: trees},
-		LogDir: filepath.Join(r.store.Dir(), "logs"), LockPath: r.lock, Jobs: r.flags.jobs, Frozen: r.flags.frozen,
+		LogDir: filepath.Join(r.store.Dir(), "logs"), Pins: r.pins, Jobs: r.flags.jobs, Frozen: r.flags.frozen,
 	}, nil
 }
 
@@ -361,7 +358,7 @@ func (r *imageRun) addHouse(ctx context.Context, l *image.Link, t distro.Target,
 // house is a house on its way, which shares the connection of the run.
 func (r *imageRun) house(req wheels.Request, plan *wheels.Plan, f wheelsFlags) (*house, error) {
 	h := &house{project: r.project, req: req, plan: plan, flags: f, connect: r.connect, done: func() error { return nil }, Builder: &wheels.Builder{
-		Store: r.store, Report: r.a.display, LogDir: filepath.Join(r.store.Dir(), "logs"), LockPath: r.lock,
+		Store: r.store, Report: r.a.display, LogDir: filepath.Join(r.store.Dir(), "logs"), Pins: r.pins,
 		Jobs: f.jobs, Frozen: f.frozen, Git: r.a.git(),
 	}}
 	var err error
@@ -380,7 +377,7 @@ func (r *imageRun) readHouse(h *image.House, t distro.Target) error {
 		return err
 	}
 	h.Wheels = got.Wheels
-	pins, err := project.ReadLock(r.lock)
+	pins, err := r.pins.Read()
 	if err != nil {
 		return err
 	}

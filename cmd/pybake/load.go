@@ -208,11 +208,11 @@ func (l *loading) pins() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(l.run.lock), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(l.run.pins.Path), 0o755); err != nil {
 		return err
 	}
 	var other []string
-	err = project.Update(l.run.lock, func(to *project.Lock) error {
+	err = project.Update(l.run.pins.Path, func(to *project.Lock) error {
 		other = to.Merge(from)
 		return nil
 	})

@@ -174,7 +174,7 @@ func (s *saving) collect(ctx context.Context, names []string, all bool) error {
 	}
 	s.sources = slices.Insert(s.sources, 0, bundle.Source{Name: "manifest.json", Data: manifest})
 	if all {
-		s.add(bundle.Source{Name: project.LockFile, Path: s.run.lock})
+		s.add(bundle.Source{Name: project.LockFile, Path: s.run.pins.Path})
 	}
 	return nil
 }
@@ -241,7 +241,7 @@ func (s *saving) inputs(ctx context.Context, req image.Request) error {
 			}
 		}
 	}
-	pins, err := project.ReadLock(s.run.lock)
+	pins, err := s.run.pins.Read()
 	if err != nil {
 		return err
 	}

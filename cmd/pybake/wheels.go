@@ -180,7 +180,7 @@ func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Req
 		return err
 	}
 	h := &house{project: p, req: req, plan: plan, flags: f, done: func() error { return nil }, Builder: &wheels.Builder{
-		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), LockPath: lockPath,
+		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), Pins: &project.Pins{Path: lockPath},
 		Jobs: f.jobs, Frozen: f.frozen, Verify: f.verify, Git: a.git(),
 	}}
 	h.Python, err = store.Latest(python.Kind, map[string]string{"version": plan.Python, "distro": plan.Distro, "arch": plan.Arch})
@@ -240,7 +240,7 @@ func (a *app) ensureHouse(ctx context.Context, h *house) (_ *artifacts.Artifact,
 		return nil, false, err
 	}
 	if repin {
-		if err := repinWheels(h.LockPath, h.plan, h.flags); err != nil {
+		if err := repinWheels(h.Pins.Path, h.plan, h.flags); err != nil {
 			return nil, false, err
 		}
 	}
@@ -304,7 +304,7 @@ func (a *app) bakeFor(ctx context.Context, h *house) error {
 	client := a.httpClient()
 	b := &python.Builder{
 		Store: h.Store, Engine: h.Engine, Distros: h.Distros, Fetcher: h.maker.Fetcher, HTTP: client,
-		Places: python.Places(h.project.Sources, client), Report: a.display, Jobs: h.Jobs, LogDir: h.LogDir, LockPath: h.LockPath,
+		Places: python.Places(h.project.Sources, client), Report: a.display, Jobs: h.Jobs, LogDir: h.LogDir, LockPath: h.Pins.Path,
 	}
 	a.expect(h.Store, set, req, []string{"builder"})
 	h.Python, _, err = b.Ensure(ctx, req, set)

@@ -18,15 +18,15 @@ import (
 
 // Builder makes images.
 type Builder struct {
-	Store    *artifacts.Store
-	Engine   *engine.Engine
-	Distros  *distro.Maker
-	Report   distro.Reporter
-	Trees    layer.Cache
-	LogDir   string // logs, also of what failed: "baked/logs"
-	LockPath string // "pybake.lock"
-	Jobs     int    // processes at once; 0: the engine's cores
-	Frozen   bool   // pins may not be added
+	Store   *artifacts.Store
+	Engine  *engine.Engine
+	Distros *distro.Maker
+	Report  distro.Reporter
+	Trees   layer.Cache
+	LogDir  string        // logs, also of what failed: "baked/logs"
+	Pins    *project.Pins // of pybake.lock
+	Jobs    int           // processes at once; 0: the engine's cores
+	Frozen  bool          // pins may not be added
 
 	jobs     int
 	beforeID string // of the image that had the name before

@@ -18,7 +18,7 @@ func baseRef(p *Plan) string { return distro.BaseRef(p.req.Target, p.base.Digest
 // Plan makes the plan of an image, and pins what is not pinned yet.
 func (b *Builder) Plan(ctx context.Context, req Request) (*Plan, error) {
 	for {
-		pins, err := project.ReadLock(b.LockPath)
+		pins, err := b.Pins.Read()
 		if err != nil {
 			return nil, err
 		}
@@ -101,5 +101,5 @@ func (b *Builder) pinSet(ctx context.Context, t distro.Target, base project.Base
 
 // pin changes pybake.lock.
 func (b *Builder) pin(change func(*project.Lock)) error {
-	return project.Update(b.LockPath, func(l *project.Lock) error { change(l); return nil })
+	return b.Pins.Update(func(l *project.Lock) error { change(l); return nil })
 }

@@ -246,10 +246,10 @@ func FuzzBuildPackage(f *testing.F) {
 	})
 }
 
-// TestUpdater has goroutines add a pin each, one of them a bad one, one of
+// TestPins has goroutines add a pin each, one of them a bad one, one of
 // them failing: all others must be there in the end.
-func TestUpdater(t *testing.T) {
-	u := &Updater{Path: filepath.Join(t.TempDir(), LockFile)}
+func TestPins(t *testing.T) {
+	u := &Pins{Path: filepath.Join(t.TempDir(), LockFile)}
 	broken := errors.New("broken")
 	errs := make([]error, 100)
 	var wg sync.WaitGroup
@@ -334,7 +334,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 	for _, n := range []int{1, 100} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			u, round := &Updater{Path: path}, 0
+			u, round := &Pins{Path: path}, 0
 			for b.Loop() {
 				round++
 				var wg sync.WaitGroup

@@ -3,6 +3,7 @@ package project
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -40,11 +41,16 @@ func Update(path string, change func(*Lock) error) (err error) {
 	return l.Write(path)
 }
 
-// Updater changes one lock file for many goroutines. Changes that come while
-// the file is being written wait, and then go into it together: a hundred at
-// once take as long as two. Make one for each path, and do not copy it.
-type Updater struct {
+// Pins reads and changes one lock file for many goroutines. What was read is read
+// again when the file has changed. Changes that come while it is being written
+// wait, and then go into it together: a hundred at once take as long as two. Make
+// one for each path, and do not copy it.
+type Pins struct {
 	Path string
+
+	reading sync.Mutex
+	file    fs.FileInfo // of what was read last; nil: nothing
+	lock    *Lock
 
 	turn    sync.Mutex // held while writing
 	mu      sync.Mutex
@@ -57,29 +63,49 @@ type queued struct {
 	err    error
 }
 
+// Read is [ReadLock] of the path, unless it is the same file as the last time: it
+// is replaced whenever it changes. What it returns is not to be changed.
+func (p *Pins) Read() (*Lock, error) {
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	info, err := os.Stat(p.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if last := p.file; err == nil && last != nil && os.SameFile(last, info) && last.ModTime().Equal(info.ModTime()) && last.Size() == info.Size() {
+		return p.lock, nil
+	}
+	lock, err := ReadLock(p.Path)
+	if err != nil {
+		return nil, err
+	}
+	p.file, p.lock = info, lock
+	return lock, nil
+}
+
 // Update is [Update] of the path. It may call change twice, each time on a
 // lock without what it did before.
-func (u *Updater) Update(change func(*Lock) error) error {
+func (p *Pins) Update(change func(*Lock) error) error {
 	mine := &queued{change: change}
-	u.mu.Lock()
-	u.waiting = append(u.waiting, mine)
-	u.mu.Unlock()
-	u.turn.Lock()
-	defer u.turn.Unlock()
+	p.mu.Lock()
+	p.waiting = append(p.waiting, mine)
+	p.mu.Unlock()
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	if !mine.done {
-		u.mu.Lock()
-		all := u.waiting
-		u.waiting = nil
-		u.mu.Unlock()
-		u.write(all)
+		p.mu.Lock()
+		all := p.waiting
+		p.waiting = nil
+		p.mu.Unlock()
+		p.write(all)
 	}
 	return mine.err
 }
 
 // write makes all changes in one; if that fails, each on its own, so that the
 // failure is only that of who caused it.
-func (u *Updater) write(all []*queued) {
-	err := Update(u.Path, func(l *Lock) error {
+func (p *Pins) write(all []*queued) {
+	err := Update(p.Path, func(l *Lock) error {
 		for _, one := range all {
 			if err := one.change(l); err != nil {
 				return err
@@ -90,7 +116,7 @@ func (u *Updater) write(all []*queued) {
 	for _, one := range all {
 		one.done, one.err = true, err
 		if err != nil && len(all) > 1 {
-			one.err = Update(u.Path, one.change)
+			one.err = Update(p.Path, one.change)
 		}
 	}
 }
