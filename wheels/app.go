@@ -144,11 +144,7 @@ func (b *Builder) findApp(ctx context.Context, p *Plan) (*task, *AppWheel, error
 	if err != nil {
 		return t, nil, err
 	}
-	key, err := artifacts.NewKey(KindWheel, inputs)
-	if err != nil {
-		return t, nil, err
-	}
-	a, err := b.Store.Find(KindWheel, key)
+	a, err := b.oneOf(inputs, t.sharedInputs())
 	if err != nil {
 		return t, nil, err
 	}
@@ -157,6 +153,20 @@ func (b *Builder) findApp(ctx context.Context, p *Plan) (*task, *AppWheel, error
 		return t, nil, err
 	}
 	return t, appOf(w), nil
+}
+
+// oneOf is the first wheel of the store that is made of some inputs.
+func (b *Builder) oneOf(lists ...[]artifacts.Input) (a *artifacts.Artifact, err error) {
+	for _, inputs := range lists {
+		key, failed := artifacts.NewKey(KindWheel, inputs)
+		if failed != nil {
+			return nil, failed
+		}
+		if a, err = b.Store.Find(KindWheel, key); err == nil || !errors.Is(err, artifacts.ErrNotFound) {
+			return a, err
+		}
+	}
+	return nil, err
 }
 
 // App returns the wheel of a project as it is now: from the store, or built. Where

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/index"
 	"github.com/pybake/pybake/internal/pep"
@@ -68,6 +69,48 @@ func (f *Finder) Settle(ctx context.Context, p *Plan) error {
 	errs := make([]error, len(todo))
 	each(len(todo), asking, func(i int) { errs[i] = f.settle(ctx, p, todo[i]) })
 	return errors.Join(errs...)
+}
+
+// FindLike returns the house of a plan, if it is the one that a former house of the
+// same lock makes likely: of a package that the lock knows by hashes alone, the file
+// that this one has. No index is asked. Else ErrNotFound.
+func (b *Builder) FindLike(ctx context.Context, p *Plan, former *artifacts.Artifact) (*artifacts.Artifact, error) {
+	known, err := ReadDetails(former.Dir)
+	if err != nil {
+		return nil, err
+	}
+	like := *p
+	like.Packages = nil
+	for _, pkg := range p.Packages {
+		one := *pkg
+		if one.Origin == "" && !like.chooseLike(&one, known) {
+			return nil, fmt.Errorf("%s %s in %s: %w", pkg.Name, pkg.Version, former.Name, artifacts.ErrNotFound)
+		}
+		like.Packages = append(like.Packages, &one)
+	}
+	return b.Find(ctx, &like)
+}
+
+// chooseLike settles a package by the file that a former house has of it, and says
+// whether there is one.
+func (p *Plan) chooseLike(pkg *Package, known []Wheel) bool {
+	for _, w := range known {
+		file := lock.File{Name: w.File, Size: w.Size, Hashes: []string{"sha256:" + w.SHA256}}
+		if w.Source != nil {
+			file = lock.File{Name: w.Source.File, Hashes: []string{w.Source.Digest}}
+		}
+		if w.Name != pkg.Name || !isOf(file.Name, pkg.Name, pkg.Version) || !slices.Contains(pkg.Hashes, file.Hashes[0]) {
+			continue
+		}
+		candidates, err := p.req.Lock.Candidates(p.req.Select, pkg.selected, []lock.File{file})
+		if err != nil {
+			return false
+		}
+		pkg.candidates = candidates
+		pkg.choose(candidates[0])
+		return true
+	}
+	return false
 }
 
 func (f *Finder) settle(ctx context.Context, p *Plan, pkg *Package) error {

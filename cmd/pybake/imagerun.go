@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
@@ -36,7 +37,8 @@ type imageRun struct {
 	maker   *distro.Maker
 	done    func() error
 
-	links map[string]image.Link // what is resolved already, by name of the image
+	links map[string]image.Link  // what is resolved already, by name of the image
+	asked map[string]func() told // what git says of projects, by directory
 	told  map[string]told
 }
 
@@ -58,7 +60,7 @@ func (a *app) newImageRun(p *project.Project, f imageFlags) (*imageRun, error) {
 	lockPath := p.LockPath(store.Dir())
 	return &imageRun{
 		a: a, flags: f, project: p, store: store, set: set, pins: &project.Pins{Path: lockPath}, done: func() error { return nil },
-		links: map[string]image.Link{}, told: map[string]told{},
+		links: map[string]image.Link{}, told: map[string]told{}, asked: map[string]func() told{},
 	}, nil
 }
 
@@ -78,6 +80,11 @@ func (r *imageRun) connect(ctx context.Context) (m *distro.Maker, err error) {
 
 // all makes images in order. One that fails ends none but those that stand on it.
 func (r *imageRun) all(ctx context.Context, chosen []project.Image, outputs []output) ([]madeImage, error) {
+	for _, one := range chosen {
+		if one.App != "" {
+			r.ask(ctx, filepath.Join(r.root(), one.App))
+		}
+	}
 	var made []madeImage
 	var errs []error
 	failed := map[string]bool{}
@@ -423,7 +430,7 @@ func (r *imageRun) pythonFor(ctx context.Context, t distro.Target, version strin
 // addApp finds or makes the wheel of the project of a link.
 func (r *imageRun) addApp(ctx context.Context, l *image.Link, t distro.Target, py *artifacts.Artifact) error {
 	dir := filepath.Join(r.root(), l.Image.App)
-	known := r.describeTree(ctx, dir)
+	known := r.ask(ctx, dir)()
 	req := wheels.AppRequest{
 		Dir: dir, Root: r.root(), Python: py.Labels["version"], Distro: t.Distro, Arch: t.Arch, Recipes: r.set,
 		Version: pep440(known.version),
@@ -461,6 +468,16 @@ func (r *imageRun) addApp(ctx context.Context, l *image.Link, t distro.Target, p
 	known.version = w.Version
 	r.told[dir] = known
 	return nil
+}
+
+// ask has git be asked about a tree, in the background and once; what it returns
+// waits for the answer.
+func (r *imageRun) ask(ctx context.Context, dir string) func() told {
+	if r.asked[dir] == nil {
+		r.asked[dir] = sync.OnceValue(func() told { return r.describeTree(ctx, dir) })
+		go r.asked[dir]()
+	}
+	return r.asked[dir]
 }
 
 // describeTree asks git what it calls a tree; nothing if it is in no repository.

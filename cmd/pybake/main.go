@@ -33,6 +33,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -40,6 +41,8 @@ import (
 )
 
 func main() {
+	// Runs that find everything in place end before collecting garbage pays.
+	debug.SetGCPercent(400)
 	dir, err := os.Getwd()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pybake: %v\n", err)

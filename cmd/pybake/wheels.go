@@ -227,10 +227,18 @@ func (a *app) ensureHouse(ctx context.Context, h *house) (_ *artifacts.Artifact,
 			return nil, false, err
 		}
 	}
+	repin := h.flags.repin || len(h.flags.repinBuild) > 0
+	if former, err := h.Store.Lookup(h.plan.Name); err == nil && !repin && !h.Verify {
+		if h.Finder, err = a.finder(h.project, h.req.Lock, h.Python, h.flags); err != nil {
+			return nil, false, err
+		}
+		if found, err := h.FindLike(ctx, h.plan, former); err == nil {
+			return found, false, nil
+		}
+	}
 	if err := a.settle(ctx, h); err != nil {
 		return nil, false, err
 	}
-	repin := h.flags.repin || len(h.flags.repinBuild) > 0
 	if !repin && !h.Verify {
 		if found, err := h.Find(ctx, h.plan); err == nil {
 			return found, false, nil
