@@ -232,10 +232,9 @@ func (s *shop) clone(t *testing.T, name string, kinds ...string) *shop {
 		return there
 	}
 	copyStore(t, filepath.Join(s.dir, "baked"), filepath.Join(there.dir, "baked"), kinds...)
-	for _, copied := range [][]string{{"cp", filepath.Join(s.dir, "pybake.lock"), there.dir}, {"cp", "-al", filepath.Join(s.cache(), "downloads"), there.cache()}} {
-		if out, err := exec.Command(copied[0], copied[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	copyFile(t, filepath.Join(s.dir, "pybake.lock"), there.dir)
+	if out, err := exec.Command("cp", "-al", filepath.Join(s.cache(), "downloads"), there.cache()).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	return there
 }

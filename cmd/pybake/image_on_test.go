@@ -15,8 +15,6 @@ func TestImagesOn(t *testing.T) {
 	}
 	b := newBakery(t)
 	copyStore(t, from, filepath.Join(b.dir, "baked"), "python")
-	if err := os.Rename(filepath.Join(b.dir, "pybake.lock"), filepath.Join(b.dir, "baked", "pybake.lock")); err != nil {
-		t.Fatal(err)
-	}
+	copyFile(t, filepath.Join(from, "pybake.lock"), filepath.Join(b.dir, "baked"))
 	imageTests(t, b)
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/image"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -21,8 +23,9 @@ func (a *app) showCommand() *cobra.Command {
 step, logs, every input of its key, and which of them are other today, so that
 it would be built anew.
 
-ARTIFACT is the key or its first 6 digits, the stable name, the name, or a path
-into the store.
+ARTIFACT is the key or its first 6 digits, the stable name, the name, a path
+into the store, or the name of an image of pybake.toml, whose layers are shown
+with where each came from when it was made, and why.
 
 With --json: the manifest, with "dir", "size" in bytes, and "rebuild": null if
 that is not known, else the list of changed inputs, {"name", "old", "new"}.`,
@@ -50,7 +53,7 @@ func (a *app) show(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	it, err := store.Lookup(ref)
+	it, err := a.lookup(store, ref)
 	if err != nil {
 		return err
 	}
@@ -65,6 +68,19 @@ func (a *app) show(ctx context.Context, ref string) error {
 	writeArtifact(&b, it, changes)
 	_, err = io.WriteString(a.sys.stdout, b.String())
 	return err
+}
+
+// lookup is the artifact that a person means: as the store looks it up, or an image
+// of pybake.toml by its name there.
+func (a *app) lookup(store *artifacts.Store, ref string) (*artifacts.Artifact, error) {
+	p, err := a.project()
+	if err != nil {
+		return nil, err
+	}
+	if one, ok := p.ImageNamed(ref); ok {
+		ref = strings.Join([]string{image.Kind, one.Name, one.Distro(p), debianArch(runtime.GOARCH)}, " ")
+	}
+	return store.Lookup(ref)
 }
 
 // rebuild returns the inputs that are other today than when it was made; nil
@@ -92,6 +108,10 @@ func writeArtifact(w io.Writer, it *artifacts.Artifact, changes []artifacts.Chan
 	}
 	fmt.Fprintln(w)
 
+	if layers, err := image.ReadReport(it); err == nil {
+		fmt.Fprintf(w, "\nlayers\n")
+		writeLayers(w, it.Labels["image"], layers, true)
+	}
 	section(w, "files", len(it.Files), func(i int) []string {
 		f := it.Files[i]
 		return []string{f.Path, bytesText(f.Size), "sha256 " + f.SHA256}
