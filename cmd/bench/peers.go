@@ -49,13 +49,13 @@ func (b *bench) makePeers(ctx context.Context) error {
 		return fmt.Errorf("base image %s: the engine has it no more", p.base)
 	}
 	p.slim = "pybake-bench-slim:" + b.hash("slim.dockerfile", id, sha256sum)
-	p.deps = "pybake-bench-pip:" + b.hash("deps.dockerfile", p.slim, "requirements.lock")
 	p.web, p.installers = "pybake-bench-pip:app", "pybake-bench-installers:1"
 	if b.inspect(ctx, p.slim, "{{.Id}}") == "" {
 		if err := b.makeSlim(ctx); err != nil {
 			return err
 		}
 	}
+	p.deps = "pybake-bench-pip:" + b.hash("deps.dockerfile", b.inspect(ctx, p.slim, "{{.Id}}"), "requirements.lock")
 	if b.inspect(ctx, p.deps, "{{.Id}}") == "" {
 		b.say("pip install of the lock")
 		if err := b.build(ctx, "deps.dockerfile", b.project(), p.slim, p.deps); err != nil {

@@ -33,6 +33,8 @@ and asking:
   - base and builder images of which there is a newer one, unless pybake.lock
     leads to them
   - artifacts beyond the newest 3 of each name
+  - layers that no image has any more, and installed wheels that no layer was
+    made of for 30 days
 
 What running pybakes use stays, and while one runs, all downloads. An engine
 that does not answer is left out, with a note. With --json: {"dryRun",

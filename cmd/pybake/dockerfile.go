@@ -61,7 +61,7 @@ func (r *imageRun) dockerfile(ctx context.Context, name, store string) (string, 
 		return "", err
 	}
 	one := chosen[len(chosen)-1]
-	made, err := r.one(ctx, one, nil)
+	made, err := r.one(ctx, one)
 	if err != nil {
 		return "", err
 	}

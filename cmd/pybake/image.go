@@ -62,8 +62,8 @@ What is missing is made first: the Python, the wheelhouse of the lock, the wheel
 of the project. The version of the project is that of its metadata or, where
 these ask the repository for it, what git describe says.
 
---output writes the finished image, beside the engine's copy:
-  oci:DIR                an OCI image layout
+--output writes the images that were named, beside the engine's copy:
+  oci:DIR                an OCI image layout, of one image or more
   oci-archive:FILE       the same, as a tar
   docker-archive:FILE    for docker load
 
@@ -139,11 +139,18 @@ func (a *app) image(ctx context.Context, args []string, defined bool, f imageFla
 	if err != nil {
 		return err
 	}
+	if many := len(args) > 1 || len(args) == 0 && len(chosen) > 1; many {
+		for _, out := range outputs {
+			if out.kind != "oci" {
+				return usagef("", "--output %s:%s takes one image: say which, or use oci:DIR", out.kind, out.path)
+			}
+		}
+	}
 	run, err := a.newImageRun(p, f)
 	if err != nil {
 		return err
 	}
-	made, err := run.all(ctx, chosen, outputs)
+	made, err := run.all(ctx, chosen, args, outputs)
 	if err = ended(err, run.done()); err != nil && len(made) == 0 {
 		return err
 	}
@@ -316,6 +323,10 @@ func (r *imageRun) deliver(ctx context.Context, m *madeImage, outputs []output) 
 	end := r.a.display.Step("push " + strings.Join(m.Tags, " "))
 	err := img.Push(ctx, m.Tags, oci.Options{Keychain: authn.DefaultKeychain, Transport: r.a.httpClient().Transport})
 	end(err)
+	if oci.IsUnauthorized(err) {
+		host, _, _ := strings.Cut(m.Tags[0], "/")
+		return &advised{err, statusFailed, "docker login " + host}
+	}
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pybake/pybake/internal/image"
@@ -27,8 +28,8 @@ func imageChain(t *testing.T, s *shop) {
 	}
 	made, _ := s.image()
 	for name, want := range map[string]string{
-		"shopdata":      "trixie base built, shopdata python built, shopdata files built",
-		"shopdeps":      "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels built",
+		"shopdata":   "trixie base built, shopdata python built, shopdata files built",
+		"shopdeps":   "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels built",
 		"shop":       "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels reused, shop apt built, shop app built",
 		"shop-tests": "trixie base reused, shopdata python reused, shopdata files reused, shopdeps wheels reused, shop-tests apt reused, shop-tests app reused, shop-tests files built",
 	} {
@@ -108,7 +109,7 @@ func shopHolds(t *testing.T) {
 	labels := config.Labels
 	if config.User != "1000:1000" || config.WorkingDir != "/home/app" || config.ExposedPorts["8000/tcp"] == nil ||
 		labels["org.opencontainers.image.version"] != "1.4.2" || len(labels["org.opencontainers.image.revision"]) != 40 ||
-		labels[image.LabelName] != "shop" || labels["org.opencontainers.image.created"] == "" {
+		labels[image.LabelName] != "shop" || labels["org.opencontainers.image.created"] != "2026-05-06T07:08:09Z" {
 		t.Errorf("configuration %+v", config)
 	}
 	bytecode := dockerRun(t, "run", "--rm", "--entrypoint", "sh", shopWeb, "-c", "ls /venv/lib/python3.13/site-packages/shop/__pycache__")
@@ -248,7 +249,7 @@ func imageRunning(t *testing.T, s *shop) {
 			t.Fatal(err)
 		}
 		defer cmd.Wait()
-		defer cmd.Process.Signal(os.Interrupt)
+		defer cmd.Process.Signal(syscall.SIGTERM)
 		var body string
 		waitFor(t, func() bool { body = httpBody("http://127.0.0.1:18352/"); return body != "" })
 		return body

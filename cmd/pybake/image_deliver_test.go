@@ -147,14 +147,22 @@ func imageDockerfile(t *testing.T, s *shop) {
 	if len(ours) < 1000 {
 		t.Errorf("%d files", len(ours))
 	}
-	config := "{{.Config.User}} {{.Config.WorkingDir}} {{.Config.Env}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.ExposedPorts}}"
+	config := "{{.Config.User}} {{.Config.WorkingDir}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.ExposedPorts}}"
 	if got, want := dockerRun(t, "inspect", "-f", config, ref), dockerRun(t, "inspect", "-f", config, shopWeb); got != want {
 		t.Errorf("configuration %s, want %s", got, want)
+	}
+	if got, want := environment(t, ref), environment(t, shopWeb); !slices.Equal(got, want) {
+		t.Errorf("environment %q, want %q", got, want)
 	}
 	if said := dockerRun(t, "run", "--rm", ref, "--version"); said != "second edition" {
 		t.Errorf("it says %q", said)
 	}
 	dockerRun(t, "rmi", ref)
+}
+
+func environment(t *testing.T, ref string) []string {
+	t.Helper()
+	return slices.Sorted(strings.Lines(dockerRun(t, "inspect", "-f", "{{range .Config.Env}}{{println .}}{{end}}", ref) + "\n"))
 }
 
 // rootOf are the files of an image: type, mode, owner, link and contents by name.

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/image"
+	"github.com/pybake/pybake/internal/image/layer"
 )
 
 // How long what nothing refers to stays: a layer may be waiting for the image that
@@ -45,13 +45,12 @@ func (a *app) layerGarbage(store *artifacts.Store, found, going []*artifacts.Art
 	if err != nil {
 		return nil, err
 	}
-	trees, err := filepath.Glob(filepath.Join(dir, "*.gz"))
+	trees, err := layer.Cache{Dir: dir}.Stale(a.sys.now().Add(-keepTrees))
 	if err != nil {
 		return nil, err
 	}
 	for _, tree := range trees {
-		info, err := os.Stat(tree)
-		if err == nil && a.sys.now().Sub(info.ModTime()) > keepTrees {
+		if info, err := os.Stat(tree); err == nil {
 			all = append(all, garbage{"tree", tree, info.Size(), func(context.Context) error { return os.Remove(tree) }})
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,8 +79,9 @@ func (r *imageRun) connect(ctx context.Context) (m *distro.Maker, err error) {
 	return r.maker, nil
 }
 
-// all makes images in order. One that fails ends none but those that stand on it.
-func (r *imageRun) all(ctx context.Context, chosen []project.Image, outputs []output) ([]madeImage, error) {
+// all makes images in order, and delivers those that were asked for by name; all, if
+// none was. One that fails ends none but those that stand on it.
+func (r *imageRun) all(ctx context.Context, chosen []project.Image, asked []string, outputs []output) ([]madeImage, error) {
 	for _, one := range chosen {
 		if one.App != "" {
 			r.ask(ctx, filepath.Join(r.root(), one.App))
@@ -94,10 +96,16 @@ func (r *imageRun) all(ctx context.Context, chosen []project.Image, outputs []ou
 			errs = append(errs, fmt.Errorf("image %s: it stands on %s", one.Name, one.From))
 			continue
 		}
-		m, err := r.one(ctx, one, outputs)
+		m, err := r.one(ctx, one)
+		if err == nil && m != nil && (len(asked) == 0 || slices.Contains(asked, one.Name)) {
+			err = r.deliver(ctx, m, outputs)
+		}
 		if err != nil {
 			failed[one.Name] = true
-			errs = append(errs, r.project.At(one.Key("from"), err))
+			if known, ok := errors.AsType[*advised](err); ok && known.status == statusUsage {
+				err = r.project.At(one.Key("from"), err)
+			}
+			errs = append(errs, err)
 			if ctx.Err() != nil {
 				break
 			}
@@ -111,7 +119,7 @@ func (r *imageRun) all(ctx context.Context, chosen []project.Image, outputs []ou
 }
 
 // one makes one image.
-func (r *imageRun) one(ctx context.Context, one project.Image, outputs []output) (*madeImage, error) {
+func (r *imageRun) one(ctx context.Context, one project.Image) (*madeImage, error) {
 	req, err := r.request(ctx, one)
 	if err != nil {
 		return nil, err
@@ -133,7 +141,7 @@ func (r *imageRun) one(ctx context.Context, one project.Image, outputs []output)
 	}
 	if plan != nil {
 		if m, err := r.found(ctx, plan); m != nil || err != nil {
-			return m, errors.Join(err, r.deliver(ctx, m, outputs))
+			return m, err
 		}
 	}
 	b, err := r.builder(ctx)
@@ -148,11 +156,7 @@ func (r *imageRun) one(ctx context.Context, one project.Image, outputs []output)
 	if err != nil {
 		return nil, err
 	}
-	m, err := r.describe(made, plan, map[bool]string{true: "built", false: "found"}[built])
-	if err != nil {
-		return nil, err
-	}
-	return m, r.deliver(ctx, m, outputs)
+	return r.describe(made, plan, map[bool]string{true: "built", false: "found"}[built])
 }
 
 // expect tells the display how long the steps took the last time.

@@ -148,7 +148,7 @@ func (s *saving) collect(ctx context.Context, names []string, all bool) error {
 		return err
 	}
 	for _, one := range chosen {
-		made, err := s.run.one(ctx, one, nil)
+		made, err := s.run.one(ctx, one)
 		if err != nil {
 			return err
 		}

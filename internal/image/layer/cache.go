@@ -115,31 +115,23 @@ func (c Cache) Add(key string, write func(io.Writer) error) (path string, err er
 	return path, os.Rename(tmp.Name(), path)
 }
 
-// Sweep removes the fragments that were last used before a time, and what
-// killed processes left before it, and returns the paths of what it removed.
-func (c Cache) Sweep(older time.Time) ([]string, error) {
+// Stale are the paths of the fragments that were last used before a time, and of
+// what killed processes left before it.
+func (c Cache) Stale(before time.Time) ([]string, error) {
 	entries, err := os.ReadDir(c.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sweep cached layers: %w", err)
+		return nil, fmt.Errorf("look for cached layers: %w", err)
 	}
-	var removed []string
+	var stale []string
 	for _, entry := range entries {
 		ours := strings.HasPrefix(entry.Name(), newPrefix) || strings.HasSuffix(entry.Name(), ".gz")
 		info, err := entry.Info()
-		if !ours || err == nil && (!info.Mode().IsRegular() || !info.ModTime().Before(older)) || errors.Is(err, fs.ErrNotExist) {
-			continue
+		if ours && err == nil && info.Mode().IsRegular() && info.ModTime().Before(before) {
+			stale = append(stale, filepath.Join(c.Dir, entry.Name()))
 		}
-		path := filepath.Join(c.Dir, entry.Name())
-		if err == nil {
-			err = os.Remove(path)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return removed, fmt.Errorf("sweep cached layers: %w", err)
-		}
-		removed = append(removed, path)
 	}
-	return removed, nil
+	return stale, nil
 }

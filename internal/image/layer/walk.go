@@ -100,16 +100,6 @@ func (b Blob) Walk(visit func(e Entry, content io.Reader) error) error {
 	return err
 }
 
-// List is all entries of a layer, for Stack.
-func List(b Blob) ([]Entry, error) {
-	var all []Entry
-	err := b.Walk(func(e Entry, _ io.Reader) error {
-		all = append(all, e)
-		return nil
-	})
-	return all, err
-}
-
 const (
 	maxRead  = 64 << 20
 	maxLinks = 40 // as the kernel has it

@@ -105,10 +105,11 @@ func TestWalkRefuses(t *testing.T) {
 		}
 	}
 	bad := Blob{Path: write(t, "bad.gz", whole[:700])}
-	if _, err := List(bad); err == nil || !strings.Contains(err.Error(), bad.Path) {
+	all := func(Entry, io.Reader) error { return nil }
+	if err := bad.Walk(all); err == nil || !strings.Contains(err.Error(), bad.Path) {
 		t.Errorf("no path in %v", err)
 	}
-	if _, err := List(Blob{Path: "/proc/none"}); !errors.Is(err, fs.ErrNotExist) {
+	if err := (Blob{Path: "/proc/none"}).Walk(all); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }
