@@ -17,7 +17,6 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/project"
-	"github.com/pybake/pybake/nfpm"
 	"github.com/pybake/pybake/wheels/gate"
 	"github.com/pybake/pybake/wheels/sdist"
 )
@@ -309,31 +308,6 @@ func (b *Builder) debs(p *Plan, names []string) ([]string, error) {
 		out = append(out, filepath.Join(b.Python.Dir, b.Python.Files[i].Path))
 	}
 	return out, nil
-}
-
-// dependencies are the relations of .deb files to packages of the distro.
-func dependencies(debs []string) ([]string, error) {
-	var all []string
-	for _, deb := range debs {
-		f, err := os.Open(deb)
-		if err != nil {
-			return nil, err
-		}
-		c, err := nfpm.Inspect(f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", deb, err)
-		}
-		for _, field := range []string{"Pre-Depends", "Depends"} {
-			for relation := range strings.SplitSeq(c.Fields[field], ",") {
-				if relation = strings.TrimSpace(relation); relation != "" && !strings.HasPrefix(relation, "pybake-") {
-					all = append(all, relation)
-				}
-			}
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
 }
 
 func (p *Plan) distroTarget() distro.Target { return distro.Target{Distro: p.req.Distro, Arch: p.Arch} }

@@ -12,6 +12,7 @@ import (
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/nfpm"
 	"github.com/pybake/pybake/wheels/build"
 )
 
@@ -177,7 +178,7 @@ var (
 // packages come to, and resolves and pins them first if there are none.
 func (b *Builder) pinnedSet(ctx context.Context, p *Plan, kind pinKind, owner string, names, local []string) (project.SetPin, error) {
 	pin := project.SetPin{Distro: p.Distro, Arch: p.Arch, For: owner}
-	needs, err := dependencies(local)
+	needs, err := nfpm.Depends(local, "pybake-")
 	if err != nil {
 		return pin, err
 	}
