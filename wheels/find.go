@@ -92,23 +92,17 @@ func (b *Builder) FindLike(ctx context.Context, p *Plan, former *artifacts.Artif
 }
 
 // chooseLike settles a package by the file that a former house has of it, and says
-// whether there is one.
+// whether there is one. Where the file is to be had is not known then.
 func (p *Plan) chooseLike(pkg *Package, known []Wheel) bool {
 	for _, w := range known {
-		file := lock.File{Name: w.File, Size: w.Size, Hashes: []string{"sha256:" + w.SHA256}}
+		file, hash := w.File, "sha256:"+w.SHA256
 		if w.Source != nil {
-			file = lock.File{Name: w.Source.File, Hashes: []string{w.Source.Digest}}
+			file, hash = w.Source.File, w.Source.Digest
 		}
-		if w.Name != pkg.Name || !isOf(file.Name, pkg.Name, pkg.Version) || !slices.Contains(pkg.Hashes, file.Hashes[0]) {
-			continue
+		if w.Name == pkg.Name && isOf(file, pkg.Name, pkg.Version) && slices.Contains(pkg.Hashes, hash) {
+			pkg.Origin, pkg.File, pkg.Hashes, pkg.Size = w.Origin, file, []string{hash}, w.Size
+			return true
 		}
-		candidates, err := p.req.Lock.Candidates(p.req.Select, pkg.selected, []lock.File{file})
-		if err != nil {
-			return false
-		}
-		pkg.candidates = candidates
-		pkg.choose(candidates[0])
-		return true
 	}
 	return false
 }

@@ -63,6 +63,7 @@ func appendLine(name, line string) error {
 }
 
 func (e *edits) ours(ctx context.Context) error {
+	before := e.inspect(ctx, webImage, "{{.Id}}")
 	images, took, err := e.pybakeImage(ctx, e.ownStore(), "web")
 	if err != nil {
 		return err
@@ -71,6 +72,7 @@ func (e *edits) ours(ctx context.Context) error {
 	if id := e.inspect(ctx, webImage, "{{.Id}}"); web.Origin != "built" || id != web.ID {
 		return fmt.Errorf("pybake image web: it was %s, and is %s in the engine, not %s", web.Origin, id, web.ID)
 	}
+	e.classic.Note = fmt.Sprintf("last round: pybake image %.2f s (%s)", took, web.steps())
 	e.classic.Pybake = append(e.classic.Pybake, took)
 	e.buildkit.Pybake = append(e.buildkit.Pybake, took)
 	e.unchecked.Pybake = append(e.unchecked.Pybake, took-web.step("check"))
@@ -83,7 +85,7 @@ func (e *edits) ours(ctx context.Context) error {
 		}
 		e.nothing.Pybake = append(e.nothing.Pybake, took)
 	}
-	return nil
+	return e.removeImages(ctx, before) // else the engine has its layers when the next install begins
 }
 
 func (e *edits) classicBuild(ctx context.Context, rows ...*row) error {
@@ -99,6 +101,7 @@ func (e *edits) copying(ctx context.Context, docker, buildkit, tag string, rows 
 	if !slices.Contains(e.peers.edited, tag) {
 		e.peers.edited = append(e.peers.edited, tag)
 	}
+	before := e.inspect(ctx, tag, "{{.Id}}")
 	_, took, err := command{
 		env:  []string{"DOCKER_BUILDKIT=" + buildkit},
 		args: []string{docker, "build", "-q", "--build-arg", "BASE=" + e.peers.deps, "-t", tag, e.peerSource()},
@@ -108,6 +111,9 @@ func (e *edits) copying(ctx context.Context, docker, buildkit, tag string, rows 
 	}
 	for _, r := range rows {
 		r.Theirs = append(r.Theirs, took)
+	}
+	if after := e.inspect(ctx, tag, "{{.Id}}"); before != "" && before != after {
+		return e.removeImages(ctx, before)
 	}
 	return nil
 }

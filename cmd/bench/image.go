@@ -39,6 +39,15 @@ func (m made) step(name string) float64 {
 	return 0
 }
 
+// steps are "layer wheels 0.11 s, load 1.13 s".
+func (m made) steps() string {
+	var out []string
+	for _, s := range m.Steps {
+		out = append(out, fmt.Sprintf("%s %.2f s", s.Name, s.Seconds))
+	}
+	return strings.Join(out, ", ")
+}
+
 // pybakeImage runs pybake image, and returns the images, the named one last, and the time.
 func (b *bench) pybakeImage(ctx context.Context, store, name string) ([]made, float64, error) {
 	out, took, err := b.pybakeCommand(ctx, store, "image", name, "--json")

@@ -44,11 +44,11 @@ func (b *bench) makePeers(ctx context.Context) error {
 	}
 	p := &b.peers
 	p.base = "pybake/base:" + distro + "-amd64-" + digest[:12]
-	id := b.inspect(ctx, p.base, "{{.Id}}")
-	if id == "" {
+	layers := b.inspect(ctx, p.base, "{{.RootFS.Layers}}")
+	if layers == "" {
 		return fmt.Errorf("base image %s: the engine has it no more", p.base)
 	}
-	p.slim = "pybake-bench-slim:" + b.hash("slim.dockerfile", id, sha256sum)
+	p.slim = "pybake-bench-slim:" + b.hash("slim.dockerfile", layers, sha256sum)
 	p.web, p.installers = "pybake-bench-pip:app", "pybake-bench-installers:1"
 	if b.inspect(ctx, p.slim, "{{.Id}}") == "" {
 		if err := b.makeSlim(ctx); err != nil {
@@ -123,7 +123,7 @@ func (b *bench) build(ctx context.Context, file, context, from, tag string) erro
 	if index, _, err := (command{args: []string{b.python, "-m", "pip", "config", "get", "global.index-url"}}).run(ctx); err == nil {
 		config += "index-url = " + index + "\n"
 	}
-	if ca := caBundle(); ca != "" {
+	if ca := os.Getenv("SSL_CERT_FILE"); ca != "" {
 		config += "cert = /run/secrets/ca\n"
 		args = append(args, "--secret", "id=ca,src="+ca)
 	}

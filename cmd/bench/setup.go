@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -64,7 +63,16 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	if b.dir, err = os.MkdirTemp(filepath.Dir(b.store), "pybake-bench-"); err != nil {
 		return nil, err
 	}
-	return b, errors.Join(b.findPybake(ctx), b.copyStore(ctx, b.store, b.ownStore()), b.makeCache(), b.makeProject(ctx))
+	if err := b.findPybake(ctx); err != nil {
+		return b, err
+	}
+	if err := b.copyStore(ctx, b.store, b.ownStore()); err != nil {
+		return b, err
+	}
+	if err := b.makeCache(); err != nil {
+		return b, err
+	}
+	return b, b.makeProject(ctx)
 }
 
 // close removes what this run made, but for the peer's images.
@@ -170,9 +178,4 @@ func (b *bench) fetchApp(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// caBundle is the file of certificates that containers with a network are given, if the machine has one of its own.
-func caBundle() string {
-	return strings.TrimSpace(os.Getenv("SSL_CERT_FILE"))
 }

@@ -30,6 +30,7 @@ type app struct {
 	args        []string         // of the command line, without the program
 	commandLine string           // "pybake python 3.13.5", for those who wait for its locks
 	loaded      *project.Project // nil: not read yet
+	set         *recipes.Set     // likewise
 	ended       chan struct{}    // closed when all is cleaned up
 
 	// replan returns, by kind, the inputs that an artifact would be made from
@@ -119,11 +120,12 @@ func (a *app) recipes() (*recipes.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := recipes.Load(p.Recipes())
-	if err != nil {
-		return nil, &advised{err, statusUsage, ""}
+	if a.set == nil {
+		if a.set, err = recipes.Load(p.Recipes()); err != nil {
+			return nil, &advised{err, statusUsage, ""}
+		}
 	}
-	return set, nil
+	return a.set, nil
 }
 
 // storeDir returns the directory of the store: that of --store, PYBAKE_STORE

@@ -42,8 +42,10 @@ func (r *imageRun) describeTree(ctx context.Context, dir string) (known told) {
 		}
 		return strings.TrimSpace(out.String())
 	}
+	last := make(chan string, 1)
+	go func() { last <- git("log", "-1", "--format=%H %ct") }()
 	known.version = git("describe", "--tags", "--always", "--dirty", "--abbrev=12")
-	commit, at, _ := strings.Cut(git("log", "-1", "--format=%H %ct"), " ")
+	commit, at, _ := strings.Cut(<-last, " ")
 	known.commit = commit
 	if strings.HasSuffix(known.version, "-dirty") {
 		known.commit += "-dirty"

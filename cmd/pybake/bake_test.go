@@ -174,6 +174,7 @@ func TestBake(t *testing.T) {
 	t.Run("killed", func(t *testing.T) { killed(t, b.on(t)) })
 	t.Run("planted faults", func(t *testing.T) { plantedFaults(t, made) })
 	t.Run("wheels", func(t *testing.T) { wheelTests(t, b.on(t)) })
+	t.Run("images", func(t *testing.T) { imageTests(t, b.on(t)) })
 	t.Run("optimised", func(t *testing.T) {
 		checkMade(t, b.on(t).bake(nil, "3.13.5", "--distro", "trixie"), "built", "3.13.5-1+deb13")
 	})

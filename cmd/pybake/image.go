@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -291,7 +290,7 @@ func parseOutputs(values []string) ([]output, error) {
 	for _, value := range values {
 		kind, path, ok := strings.Cut(value, ":")
 		if !ok || path == "" || !slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, kind) {
-			return nil, usagef("--output docker-archive:"+filepath.Base(value)+".tar", "--output %s: want oci:DIR, oci-archive:FILE or docker-archive:FILE", value)
+			return nil, usagef("", "--output %s: want oci:DIR, oci-archive:FILE or docker-archive:FILE", value)
 		}
 		out = append(out, output{kind, path})
 	}

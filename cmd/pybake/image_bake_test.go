@@ -30,6 +30,7 @@ func imageTests(t *testing.T, b *bakery) {
 		t.FailNow() // nothing to go on with
 	}
 	t.Run("same digest", func(t *testing.T) { imageSameDigest(t, s.on(t)) })
+	t.Run("of no file", func(t *testing.T) { imageOfNoFile(t, s.on(t)) })
 	t.Run("run", func(t *testing.T) { imageRunning(t, s.on(t)) })
 	t.Run("kept", func(t *testing.T) { imageKept(t, s.on(t)) })
 	t.Run("delivered", func(t *testing.T) { imageDelivered(t, s.on(t)) })
@@ -81,7 +82,7 @@ app        = "."
 entrypoint = ["shop"]
 cmd        = ["8000"]
 ports      = ["8000"]
-env        = { SHOP = "open" }
+env        = { SHOP = "open", PRICE = '5$ "each" \o/' }
 init       = true
 max-size   = { app = "2MB" }
 tags       = ["pybake-test/shop:{version}"]

@@ -50,6 +50,11 @@ func imageChain(t *testing.T, s *shop) {
 	if m := again["shop"]; m.Origin != "found" || m.Digest != made["shop"].Digest || strings.Contains(said, "layer") {
 		t.Errorf("again: %s %s\n%s", m.Origin, m.Digest, said)
 	}
+	// The engine is asked whether the image is there.
+	_, said, status = s.run([]string{"DOCKER_HOST=unix:///nonexistent"}, "image", "shop")
+	if status != 1 || !strings.Contains(said, "connect to a container engine") {
+		t.Errorf("without an engine: status %d\n%s", status, said)
+	}
 	shopEdited(t, s, made["shop"])
 	shopBumped(t, s)
 }
@@ -238,6 +243,28 @@ func (s *shop) clone(t *testing.T, name string, kinds ...string) *shop {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return there
+}
+
+// imageOfNoFile makes an image that flags describe, of what is there already.
+func imageOfNoFile(t *testing.T, s *shop) {
+	const ref = "pybake-test/shop-flags:1"
+	m, _ := s.image("--python", "3.13.5", "--distro", "trixie", "--wheels", "requirements.lock", "--app", ".", "--entrypoint", "shop", "--env", "SHOP=shut", "--tag", ref)
+	want := "trixie base reused, shop-flags python reused, shop-flags wheels reused, shop-flags app reused"
+	if got := rows(m["shop-flags"]); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if said := dockerRun(t, "run", "--rm", ref, "--version"); said != "second edition" {
+		t.Errorf("it says %q", said)
+	}
+	s.write("empty/README", "")
+	_, said, status := s.run(nil, "image", "--python", "3.13.5", "--distro", "trixie", "--app", "empty", "--tag", "pybake-test/empty:1")
+	if status != 2 || !strings.Contains(said, "empty: nothing that builds: neither pyproject.toml nor setup.py") || imageID("pybake-test/empty:1") != "" {
+		t.Errorf("a directory without a project: status %d\n%s", status, said)
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, "empty")); err != nil {
+		t.Fatal(err)
+	}
+	s.isClean()
 }
 
 // imageRunning runs the image as its run configuration says.

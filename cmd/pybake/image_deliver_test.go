@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -75,7 +76,16 @@ func imageDelivered(t *testing.T, s *shop) {
 		t.Fatal(err)
 	}
 
-	server := httptest.NewServer(registry.New(registry.Logger(nil)))
+	if _, _, status := s.run(nil, "save", "shop", "--output", "saved.tar"); status != 0 {
+		t.Errorf("save: status %d", status)
+	}
+	s.forget()
+	dockerRun(t, "load", "-i", filepath.Join(s.dir, "saved.tar"))
+	if id := imageID(shopWeb); id != m.ID {
+		t.Errorf("docker load of what was saved gives %q, want %s", id, m.ID)
+	}
+
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	ref := strings.TrimPrefix(server.URL, "http://") + "/pybake-test/shop:pushed"
 	s.image("shop", "--push", "--tag", ref)

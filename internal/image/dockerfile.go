@@ -161,12 +161,14 @@ func (p *Plan) Dockerfile(kit string) string {
 	return b.String()
 }
 
-// keepFlag is what no wheel of a layer is slimmed by.
-func keepFlag(l *Planned) string {
-	if len(l.trees) == 0 || l.trees[0].keep() == "" {
-		return ""
+// keepFlag is what the wheels of a layer are not slimmed by.
+func keepFlag(l *Planned) (flags string) {
+	for _, t := range l.trees {
+		if name, _, _ := strings.Cut(t.wheel.Name, "-"); t.keep() != "" {
+			flags += " --keep " + name + "=" + t.keep()
+		}
 	}
-	return " --keep " + l.trees[0].keep()
+	return flags
 }
 
 func (p *Plan) writeConfig(b *strings.Builder) {
@@ -181,7 +183,7 @@ func (p *Plan) writeConfig(b *strings.Builder) {
 	}
 	for _, line := range p.Config.Env {
 		name, value, _ := strings.Cut(line, "=")
-		fmt.Fprintf(b, "ENV %s=%q\n", name, strings.ReplaceAll(value, "$", `\$`))
+		fmt.Fprintf(b, "ENV %s=\"%s\"\n", name, strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`).Replace(value))
 	}
 	for _, port := range p.Config.Ports {
 		fmt.Fprintf(b, "EXPOSE %s\n", port)

@@ -83,6 +83,7 @@ type Plan struct {
 	base project.BasePin
 	user user
 	top  project.Image // the link that was asked for, with what it takes over from those below
+	keep []string      // of the links that layers are planned of so far
 }
 
 // UnpinnedError says what has to be resolved before there can be a plan.
@@ -124,6 +125,7 @@ func (p *Plan) addLayers(pins *project.Lock) error {
 	init := false
 	for i := range p.req.Links {
 		l := &p.req.Links[i]
+		p.keep = settle(p.req.Links[:i+1]).Keep
 		if l.Python != nil {
 			if err := p.addPython(l, pins, installed); err != nil {
 				return err

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -90,17 +90,37 @@ func TestPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "plan.golden.json")
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(golden, append(got, '\n'), 0o644)); err != nil {
-			t.Fatal(err)
-		}
+	sameAsGolden(t, "plan.golden.json", string(got)+"\n")
+}
+
+// TestDockerfile: what the recipe of one wheel keeps is kept of that wheel alone.
+func TestDockerfile(t *testing.T) {
+	req, pins := chain(t)
+	var err error
+	if req.Recipes, err = recipes.Load(fstest.MapFS{"wheels/lxml.toml": {Data: []byte("keep = [\"headers\", \"tests\"]\n")}}); err != nil {
+		t.Fatal(err)
 	}
-	want, err := os.ReadFile(golden)
+	req.Links[0].Env["PRICE"] = `5$ "each" \o/`
+	p, err := NewPlan(req, pins)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(strings.Split(string(bytes.TrimSpace(want)), "\n"), strings.Split(string(got), "\n")); diff != "" {
+	sameAsGolden(t, "dockerfile.golden", p.Dockerfile("baked/kit/x"))
+}
+
+func sameAsGolden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -30,9 +30,9 @@ type tree struct {
 
 func (t tree) keep() string { return strings.Join(t.wheel.Keep, ",") }
 
-// tree is that of a wheel, on the Python of the plan.
+// tree is that of a wheel, on the Python of the plan, for the link that is planned.
 func (p *Plan) tree(name, path, file, sha256, version string) tree {
-	keep := slices.Compact(slices.Sorted(slices.Values(slices.Concat(p.top.Keep, p.recipe(name, version).Keep))))
+	keep := slices.Compact(slices.Sorted(slices.Values(slices.Concat(p.keep, p.recipe(name, version).Keep))))
 	t := tree{wheel: install.Wheel{Path: path, Name: file, SHA256: sha256, Keep: keep}}
 	key, err := artifacts.NewKey("tree", []artifacts.Input{
 		{Name: "wheel", Value: sha256}, {Name: "file", Value: file}, {Name: "python", Value: p.pythonVersion()},
@@ -161,17 +161,18 @@ func combine(trees []tree, paths []string, indexes []contents, dir string) ([]st
 	again := map[int]map[string]bool{} // by tree: what an earlier one has
 	for i, index := range indexes {
 		for _, name := range slices.Sorted(maps.Keys(index)) {
-			if index[name] == "" {
-				dirs[name] = true
-				continue
-			}
 			first, twice := owner[name]
+			if twice && indexes[first][name] != index[name] {
+				return nil, fmt.Errorf("%s and %s have different files at /%s", trees[first].wheel.Name, trees[i].wheel.Name, name)
+			}
 			if !twice {
 				owner[name] = i
-				continue
 			}
-			if indexes[first][name] != index[name] {
-				return nil, fmt.Errorf("%s and %s have different files at /%s", trees[first].wheel.Name, trees[i].wheel.Name, name)
+			if index[name] == "" {
+				dirs[name] = true
+			}
+			if index[name] == "" || !twice {
+				continue
 			}
 			if again[i] == nil {
 				again[i] = map[string]bool{}

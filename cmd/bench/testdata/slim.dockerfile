@@ -3,7 +3,8 @@
 # Copyright (c) 2014 Docker, Inc., and contributors; MIT License.
 #
 # What differs: the base image and the tarball come from outside, the tarball is known by its hash alone (no gnupg,
-# which the recipe removes again anyway), and the version is an argument.
+# which the recipe removes again anyway), the version is an argument, and apt is told what a file of debian:trixie-slim
+# tells it there (docker-autoremove-suggests): without it, what was needed to compile stays, as other packages suggest it.
 
 ARG BASE
 FROM $BASE
@@ -129,7 +130,7 @@ RUN set -eux; \
 		| sort -u \
 		| xargs -r apt-mark manual \
 	; \
-	apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false; \
+	apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false; \
 	apt-get dist-clean; \
 	\
 	export PYTHONDONTWRITEBYTECODE=1; \
