@@ -18,7 +18,7 @@
 //	              library, so that the peer has less of it
 //	import        python -c "import …" in a fresh container, with a read-only root, as
 //	              an ordinary user: the process, timed by the shell in the container,
-//	              and the whole docker run
+//	              and the whole docker run; of the application, and of a server alone
 //	install       from a house to the first import of what is in it. pip and uv work in
 //	              one container of our Python with the house mounted: a venv, install
 //	              from the house with hashes and no index, import. uv is given no cache.
