@@ -2,10 +2,13 @@ package image
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +70,13 @@ func Find(ctx context.Context, store *artifacts.Store, p *Plan) (*artifacts.Arti
 	if err != nil {
 		return nil, err
 	}
+	var img Image
+	if err := readJSON(filepath.Join(a.Dir, imageFile), &img); err != nil {
+		return nil, err
+	}
+	if err := budget(p.top, img.Layers); err != nil {
+		return nil, err
+	}
 	return a, store.Point(ctx, a, p.Name)
 }
 
@@ -80,9 +90,14 @@ func (b *Builder) Ensure(ctx context.Context, p *Plan) (_ *artifacts.Artifact, b
 	defer release()
 	a, err := Find(ctx, b.Store, p)
 	if err == nil {
-		if img, err := Read(b.Store, a); err == nil {
-			return a, false, b.bring(ctx, img, p.Tags, b.others(p))
-		} else if !rebuildable(err) {
+		img, err := Read(b.Store, a)
+		if err == nil {
+			if err = b.bring(ctx, img, p.Tags, b.others(p)); err == nil {
+				return a, false, nil
+			}
+			err = b.damaged(ctx, img, err)
+		}
+		if !rebuildable(err) {
 			return nil, false, err
 		}
 	} else if !rebuildable(err) {
@@ -90,6 +105,25 @@ func (b *Builder) Ensure(ctx context.Context, p *Plan) (_ *artifacts.Artifact, b
 	}
 	a, err = b.make(ctx, p)
 	return a, err == nil, err
+}
+
+// damaged removes the layers of an image that are not what they were, after they
+// could not be loaded, and returns the reason: err itself if all are well.
+func (b *Builder) damaged(ctx context.Context, img *Image, err error) error {
+	for _, l := range img.Layers {
+		a, found := b.Store.Find(KindLayer, l.Key)
+		if found != nil {
+			continue
+		}
+		if bad := b.Store.Verify(ctx, a); errors.As(bad, new(*artifacts.DamagedError)) {
+			b.Report.Note("%v: making it again", bad)
+			if gone := b.Store.Remove(ctx, KindLayer, l.Key); gone != nil {
+				return gone
+			}
+			err = bad
+		}
+	}
+	return err
 }
 
 // rebuildable is whether an error of the store means no more than that something
@@ -155,17 +189,14 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 		}
 		img.Layers = append(img.Layers, made)
 		b.reported(planned, made, reused, before)
-		if err := budget(p.top, made.Name, made.Unpacked); err != nil {
+		if err := budget(p.top, img.Layers); err != nil {
 			return nil, err
 		}
-	}
-	if err := budget(p.top, "total", total(img.Layers)); err != nil {
-		return nil, err
 	}
 	if img.ID, img.Digest, err = img.OCI().IDs(); err != nil {
 		return nil, err
 	}
-	temporary := layerRef(p, len(p.Layers)) + "-image"
+	temporary := CheckingRepository + ":" + p.Key.Short() + "-" + strings.ToLower(rand.Text())
 	if err := b.timed("load", func() error { return b.load(ctx, img, []string{temporary}, b.others(p)) }); err != nil {
 		return nil, err
 	}
@@ -178,20 +209,39 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 	if err != nil {
 		return nil, err
 	}
-	return a, b.bring(ctx, img, p.Tags, b.others(p))
-}
-
-func total(layers []Layer) (n int64) {
-	for _, l := range layers {
-		n += l.Unpacked
+	if err := b.bring(ctx, img, p.Tags, b.others(p)); err != nil {
+		return nil, err
 	}
-	return n
+	b.dropFormer(ctx, img)
+	return a, nil
 }
 
-// budget refuses what is larger than its definition allows.
-func budget(top project.Image, name string, size int64) error {
-	if most, ok := top.MaxSize[name]; ok && size > int64(most) {
-		return &SizeError{Image: top.Name, Layer: name, Size: size, Most: int64(most)}
+// CheckingRepository is where the engine has images that are being checked.
+const CheckingRepository = "pybake/checking"
+
+// dropFormer removes from the engine the image that had the name before, if the new
+// one took its last tag and nothing runs it.
+func (b *Builder) dropFormer(ctx context.Context, img *Image) {
+	if b.beforeID == "" || img.Is(b.beforeID) {
+		return
+	}
+	if former, found, err := b.Engine.Image(ctx, b.beforeID); err == nil && found && len(former.Tags) == 0 {
+		b.Engine.RemoveImage(ctx, b.beforeID) // if something uses it, clean removes it later
+	}
+}
+
+// budget refuses what is larger than its definition allows: layers of a name
+// together, and all.
+func budget(top project.Image, layers []Layer) error {
+	sizes := map[string]int64{}
+	for _, l := range layers {
+		sizes[l.Name] += l.Unpacked
+		sizes["total"] += l.Unpacked
+	}
+	for _, name := range slices.Sorted(maps.Keys(top.MaxSize)) {
+		if most := int64(top.MaxSize[name]); sizes[name] > most {
+			return &SizeError{Image: top.Name, Layer: name, Size: sizes[name], Most: most}
+		}
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (p *Plan) configure() {
 func (p *Plan) computeKey() error {
 	p.Inputs = []artifacts.Input{
 		{Name: "arch", Value: p.req.Target.Arch},
-		{Name: "check", Value: check.Format + " " + strings.Join(p.top.Check, " ")},
+		{Name: "check", Value: check.Format + " " + hashJSON([]any{p.top.Check, p.excuses()})},
 		{Name: "config", Value: hashJSON(p.Config)},
 		{Name: "created", Value: strconv.FormatInt(p.req.Created.Unix(), 10)},
 		{Name: "format", Value: Format},
@@ -114,4 +114,25 @@ func hashJSON(v any) string {
 	}
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// excuses are what the recipes of all wheels excuse from the checks.
+func (p *Plan) excuses() map[string][2]map[string]string {
+	all := map[string][2]map[string]string{}
+	add := func(name, version string) {
+		if r := p.recipe(name, version); len(r.ImportSkip)+len(r.LibrarySkip) > 0 {
+			all[name] = [2]map[string]string{r.ImportSkip, r.LibrarySkip}
+		}
+	}
+	for _, l := range p.req.Links {
+		if l.House != nil {
+			for _, w := range l.House.Wheels {
+				add(w.Name, w.Version)
+			}
+		}
+		if l.App != nil {
+			add(l.App.Name, l.App.Version)
+		}
+	}
+	return all
 }

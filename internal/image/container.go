@@ -22,13 +22,16 @@ const volume = "/mnt"
 
 // engineOwn is what an engine puts into every container, and what is different in
 // every run.
-func engineOwn(name string, _ *tar.Header) bool {
+func engineOwn(name string, h *tar.Header) bool {
 	switch name {
 	case ".dockerenv", "sbin/docker-init", "usr/sbin/docker-init", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/mtab", ".containerenv", "run/.containerenv":
 		return true
 	}
 	top, rest, _ := strings.Cut(name, "/")
-	return rest != "" && slices.Contains([]string{"dev", "proc", "sys", "mnt", "tmp", "run"}, top)
+	if top == "run" && h != nil && h.Typeflag == tar.TypeDir {
+		return false // packages have theirs there: /run/lock
+	}
+	return rest != "" && slices.Contains([]string{"dev", "proc", "sys", "tmp", "run"}, top)
 }
 
 // baseLayer writes the base image of the distro, slim, with the ordinary user.
@@ -160,7 +163,7 @@ func (b *Builder) changed(ctx context.Context, c *engine.Container, w io.Writer)
 	gone := tar.NewWriter(&deleted)
 	for _, ch := range changes {
 		name := strings.TrimPrefix(ch.Path, "/")
-		if engineOwn(name, nil) {
+		if engineOwn(name, nil) && !strings.HasPrefix(name, "run/") {
 			continue
 		}
 		if !ch.Deleted {

@@ -50,7 +50,7 @@ const (
 )
 
 // Format moves when the same inputs give other layers or another image.
-const Format = "2"
+const Format = "3"
 
 // Labels of finished images: the key, and the name in pybake.toml.
 const (

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -183,7 +185,10 @@ func (p *Plan) writeConfig(b *strings.Builder) {
 	}
 	for _, line := range p.Config.Env {
 		name, value, _ := strings.Cut(line, "=")
-		fmt.Fprintf(b, "ENV %s=\"%s\"\n", name, strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`).Replace(value))
+		fmt.Fprintf(b, "ENV %s=%s\n", name, quoted(value))
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Config.Labels)) {
+		fmt.Fprintf(b, "LABEL %s=%s\n", quoted(name), quoted(p.Config.Labels[name]))
 	}
 	for _, port := range p.Config.Ports {
 		fmt.Fprintf(b, "EXPOSE %s\n", port)
@@ -195,4 +200,9 @@ func (p *Plan) writeConfig(b *strings.Builder) {
 	if len(p.Config.Cmd) > 0 {
 		fmt.Fprintf(b, "CMD %s\n", list(p.Config.Cmd))
 	}
+}
+
+// quoted is a value as a Dockerfile has it.
+func quoted(value string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "\n", " ").Replace(value) + `"`
 }

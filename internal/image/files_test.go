@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pybake/pybake/internal/image/check"
 	"github.com/pybake/pybake/internal/image/layer"
 	"github.com/pybake/pybake/internal/project"
 )
@@ -52,7 +52,7 @@ func TestHashFiles(t *testing.T) {
 		if err := change(root); err != nil {
 			t.Fatal(err)
 		}
-		got, err := hashFiles(root)
+		got, err := hashFiles(root, ".")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,10 +87,21 @@ func TestHashFilesRefuses(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(root, "pipe"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{root, filepath.Join(root, "nowhere")} {
-		if got, err := hashFiles(name); err == nil || !strings.Contains(err.Error(), name) {
+	for name, link := range map[string]string{"out": "/etc/hostname", "far": "../..", "d/up": "../a", "d/abs": "/a"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(link, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"pipe", "nowhere", "out", "far", "d"} {
+		if got, err := hashFiles(root, name); err == nil || !strings.Contains(err.Error(), filepath.Join(root, name)) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
+	}
+	if _, err := hashFiles(root, "d/up"); err != nil { // itself it is followed
+		t.Error(err)
 	}
 }
 
@@ -118,12 +129,46 @@ func blobOf(t *testing.T, files map[string]string) layer.Blob {
 	return blob
 }
 
+// blobWith is a layer of some entries without content.
+func blobWith(t *testing.T, headers ...tar.Header) layer.Blob {
+	t.Helper()
+	var plain bytes.Buffer
+	tw := tar.NewWriter(&plain)
+	for _, h := range headers {
+		if err := tw.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tw.Close()
+	fragment := filepath.Join(t.TempDir(), "fragment")
+	if err := create(fragment, func(w io.Writer) error { return layer.Fragment(w, &plain, layer.Options{}) }); err != nil {
+		t.Fatal(err)
+	}
+	blob, err := join(filepath.Join(t.TempDir(), blobFile), []string{fragment})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return blob
+}
+
 // filesOf writes the layer of files of a link and lists it.
 func filesOf(t *testing.T, root string, one project.Image, below ...layer.Blob) (entries []string, err error) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "files")
 	err = create(name, func(w io.Writer) error {
-		return (&Builder{}).filesLayer(w, &Plan{req: Request{Root: root}}, &Link{Image: one}, below)
+		p := &Plan{req: Request{Root: root}, users: map[string]bool{}, top: one}
+		if err := p.addFiles(&Link{Image: one}); err != nil {
+			return err
+		}
+		var facts []*check.Facts
+		for _, blob := range below {
+			f, err := check.ReadFacts(t.Context(), blob)
+			if err != nil {
+				return err
+			}
+			facts = append(facts, f)
+		}
+		return (&Builder{}).filesLayer(w, p, p.Layers[0], check.Stack(facts), below)
 	})
 	if err != nil {
 		return nil, err
@@ -160,19 +205,62 @@ func TestFilesLayer(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
+		"5 -rwxr-xr-x 0:0 etc",
 		"0 -rw-r--r-- 0:0 etc/group root:x:0:\nshop:x:2000:",
 		"0 -rw-r--r-- 0:0 etc/passwd root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/false\nshop:x:2000:2000::/home/shop:/usr/sbin/nologin",
 		"5 -rwxr-xr-x 0:0 etc/shop",
 		"2 -rwxrwxrwx 0:0 etc/shop/link prod.toml",
 		"0 -rw-r--r-- 0:0 etc/shop/prod.toml x = 1",
+		"5 -rwxr-xr-x 0:0 home",
 		"5 -rwx------ 2000:2000 home/shop",
+		"5 -rwxr-xr-x 0:0 srv",
 		"0 -rwxr-xr-x 0:0 srv/run #!",
 	}
-	got = slices.DeleteFunc(got, func(e string) bool {
-		return slices.Contains([]string{"etc", "home", "srv"}, e[strings.LastIndexByte(e, ' ')+1:])
-	})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Directories below keep mode and owner, and links among them are followed.
+func TestFilesAbove(t *testing.T) {
+	root := plant(t, map[string]string{"x": "1", "d/y": "2"})
+	base := blobWith(t,
+		tar.Header{Name: "bin", Typeflag: tar.TypeSymlink, Linkname: "usr/bin"}, tar.Header{Name: "usr/bin/", Typeflag: tar.TypeDir, Mode: 0o755},
+		tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, tar.Header{Name: "home/app/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 1000, Gid: 1000},
+		tar.Header{Name: "etc/file", Typeflag: tar.TypeReg})
+	got, err := filesOf(t, root, project.Image{Workdir: "/home/app/work", Files: map[string]string{"/bin/x": "x", "/tmp": "d", "/home/app/x": "x", "/new/dir/x": "x"}}, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"5 -rwxr-xr-x 0:0 home", "5 -rwx------ 1000:1000 home/app", "5 -rwxr-xr-x 1000:1000 home/app/work", "0 -rw-r--r-- 0:0 home/app/x 1",
+		"5 -rwxr-xr-x 0:0 new", "5 -rwxr-xr-x 0:0 new/dir", "0 -rw-r--r-- 0:0 new/dir/x 1",
+		"5 " + os.FileMode(0o1777).String() + " 0:0 tmp", "0 -rw-r--r-- 0:0 tmp/y 2",
+		"5 -rwxr-xr-x 0:0 usr", "5 -rwxr-xr-x 0:0 usr/bin", "0 -rw-r--r-- 0:0 usr/bin/x 1",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, target := range []string{"/etc/file/x", "/tmp"} {
+		if got, err := filesOf(t, root, project.Image{Files: map[string]string{target: "x"}}, base); err == nil || !strings.Contains(err.Error(), "below it is a") {
+			t.Errorf("%s: %q, %v", target, got, err)
+		}
+	}
+}
+
+// What is read while the layer is written is what the key says.
+func TestFilesChangeMeanwhile(t *testing.T) {
+	root := plant(t, map[string]string{"x": "1"})
+	one := project.Image{Files: map[string]string{"/x": "x"}}
+	p := &Plan{req: Request{Root: root}, users: map[string]bool{}}
+	if err := p.addFiles(&Link{Image: one}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "x"), []byte("2"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Builder{}).filesLayer(io.Discard, p, p.Layers[0], layer.Stack(), nil); err == nil || !strings.Contains(err.Error(), "changed meanwhile") {
+		t.Error(err)
 	}
 }
 

@@ -115,16 +115,28 @@ func (b *Builder) fragments(ctx context.Context, p *Plan, i int, below []Layer, 
 		changed, err := file("packages", func(w io.Writer) error { return b.aptLayer(ctx, p, i, below, w) })
 		return []string{changed}, err
 	case "wheels", "app":
-		return b.trees(ctx, p, planned.trees, dir)
+		return b.trees(ctx, p, i, dir)
 	case "files":
-		var blobs []layer.Blob
-		for _, l := range below {
-			blobs = append(blobs, l.Blob)
+		facts, blobs, err := factsOf(below)
+		if err != nil {
+			return nil, err
 		}
-		name, err := file("files", func(w io.Writer) error { return b.filesLayer(w, p, planned.link, blobs) })
+		name, err := file("files", func(w io.Writer) error { return b.filesLayer(w, p, planned, check.Stack(facts), blobs) })
 		return []string{name}, err
 	}
 	return nil, fmt.Errorf("no such layer: %s", planned.Name)
+}
+
+// factsOf reads what is kept beside layers.
+func factsOf(layers []Layer) (facts []*check.Facts, blobs []layer.Blob, err error) {
+	for _, l := range layers {
+		f := &check.Facts{}
+		if err := readJSON(filepath.Join(filepath.Dir(l.Path), factsFile), f); err != nil {
+			return nil, nil, err
+		}
+		facts, blobs = append(facts, f), append(blobs, l.Blob)
+	}
+	return facts, blobs, nil
 }
 
 // LayerRepository is where the engine has layers as images to install on.

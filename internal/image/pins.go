@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
@@ -17,7 +16,7 @@ func baseRef(p *Plan) string { return distro.BaseRef(p.req.Target, p.base.Digest
 
 // Plan makes the plan of an image, and pins what is not pinned yet.
 func (b *Builder) Plan(ctx context.Context, req Request) (*Plan, error) {
-	for {
+	for range 3 + 2*len(req.Links) {
 		pins, err := b.Pins.Read()
 		if err != nil {
 			return nil, err
@@ -30,14 +29,15 @@ func (b *Builder) Plan(ctx context.Context, req Request) (*Plan, error) {
 		if b.Frozen {
 			return nil, fmt.Errorf("%w, and --frozen adds no pins", unpinned)
 		}
-		if err := b.pinNext(ctx, req, pins); err != nil {
+		if err := b.pinNext(ctx, req, pins, unpinned); err != nil {
 			return nil, err
 		}
 	}
+	return nil, fmt.Errorf("image %s: its pins do not come to rest", req.Links[len(req.Links)-1].Name)
 }
 
-// pinNext pins the first thing that is missing.
-func (b *Builder) pinNext(ctx context.Context, req Request, pins *project.Lock) error {
+// pinNext pins what a plan misses first.
+func (b *Builder) pinNext(ctx context.Context, req Request, pins *project.Lock, unpinned *UnpinnedError) error {
 	codename, arch := req.Target.Distro.Codename, req.Target.Arch
 	base, ok := pins.Base(codename, arch)
 	if !ok {
@@ -50,25 +50,10 @@ func (b *Builder) pinNext(ctx context.Context, req Request, pins *project.Lock) 
 	if _, err := b.Distros.Base(ctx, req.Target, &base); err != nil {
 		return err
 	}
-	init := false
-	for i := range req.Links {
-		l := &req.Links[i]
-		if l.Python != nil {
-			owner := pythonOwner(l.Python.Labels["series"])
-			if _, ok := pins.Runtime(codename, arch, owner); !ok {
-				return b.pinPython(ctx, req.Target, base, owner, l.Python)
-			}
-		}
-		owner, request := aptRequest(l, l.Init && !init)
-		init = init || l.Init
-		if owner == "" {
-			continue
-		}
-		if pin, ok := pins.Runtime(codename, arch, owner); !ok || !slices.Equal(pin.Request, request) {
-			return b.pinSet(ctx, req.Target, base, project.SetPin{Distro: codename, Arch: arch, For: owner, Request: request}, request, nil)
-		}
+	if unpinned.python != nil {
+		return b.pinPython(ctx, req.Target, base, pythonOwner(unpinned.python.Labels["series"]), unpinned.python)
 	}
-	return fmt.Errorf("image %s: its pins do not come to rest", req.Links[len(req.Links)-1].Name)
+	return b.pinSet(ctx, req.Target, base, unpinned.set, unpinned.set.Request, nil)
 }
 
 // pinPython pins what the packages of a Python depend on.

@@ -67,6 +67,10 @@ type Planned struct {
 	apt   []project.Package // in the cache
 	trees []tree
 	link  *Link
+
+	digests map[string]string // of files, by target
+	user    user              // that the layer adds
+	workdir owned             // that the layer makes, unless it is there
 }
 
 // Plan is everything that decides what an image is. It prints as JSON.
@@ -79,27 +83,44 @@ type Plan struct {
 	Tags   []string          `json:"tags"`
 	Inputs []artifacts.Input `json:"inputs"`
 
-	req  Request
-	base project.BasePin
-	user user
-	top  project.Image // the link that was asked for, with what it takes over from those below
-	keep []string      // of the links that layers are planned of so far
+	req   Request
+	base  project.BasePin
+	user  user
+	users map[string]bool // that layers add
+	top   project.Image   // the link that was asked for, with what it takes over from those below
+	keep  []string        // of the links that layers are planned of so far
 }
 
-// UnpinnedError says what has to be resolved before there can be a plan.
-type UnpinnedError struct{ What string }
+// ConflictError says that a package of the distro is wanted at a version and is
+// below at another: they were pinned at different times.
+type ConflictError struct {
+	Image, Package, Wanted, Below string
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("image %s wants %s %s, and below it is %s", e.Image, e.Package, e.Wanted, e.Below)
+}
+
+// UnpinnedError says what has to be resolved before there can be a plan: the base
+// image, what a Python depends on, or a set of packages.
+type UnpinnedError struct {
+	What string
+
+	python *artifacts.Artifact
+	set    project.SetPin
+}
 
 func (e *UnpinnedError) Error() string { return e.What + ": not pinned yet" }
 
 // NewPlan makes the plan of an image. What does not fit together is an error; a
 // missing pin is an *UnpinnedError.
 func NewPlan(req Request, pins *project.Lock) (*Plan, error) {
-	p := &Plan{req: req, Tags: req.Tags}
+	p := &Plan{req: req, Tags: req.Tags, users: map[string]bool{}}
 	last := req.Links[len(req.Links)-1]
 	p.Name = strings.Join([]string{Kind, last.Name, req.Target.Distro.Codename, req.Target.Arch}, " ")
 	var ok bool
 	if p.base, ok = pins.Base(req.Target.Distro.Codename, req.Target.Arch); !ok {
-		return nil, &UnpinnedError{"base image of " + req.Target.String()}
+		return nil, &UnpinnedError{What: "base image of " + req.Target.String()}
 	}
 	p.top = settle(req.Links)
 	var err error
@@ -187,7 +208,7 @@ func (p *Plan) addPython(l *Link, pins *project.Lock, installed map[string]strin
 	}
 	set, ok := pins.Runtime(p.req.Target.Distro.Codename, p.req.Target.Arch, pythonOwner(p.Series))
 	if !ok {
-		return &UnpinnedError{"packages of " + p.req.Target.Distro.Codename + " for " + l.Python.Name}
+		return &UnpinnedError{What: "packages of " + p.req.Target.Distro.Codename + " for " + l.Python.Name, python: l.Python}
 	}
 	name := "pybake-python" + p.Series
 	i := slices.IndexFunc(l.Python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
@@ -195,9 +216,13 @@ func (p *Plan) addPython(l *Link, pins *project.Lock, installed map[string]strin
 		return fmt.Errorf("%s has no package %s", l.Python.Name, name)
 	}
 	deb := l.Python.Files[i]
+	apt, err := newPackages(l.Name, set.Packages, installed)
+	if err != nil {
+		return err
+	}
 	planned := &Planned{
 		Name: "python", Image: l.Name, By: name + " " + deb.Package.Version, link: l,
-		debs: []string{filepath.Join(l.Python.Dir, deb.Path)}, apt: newPackages(set.Packages, installed),
+		debs: []string{filepath.Join(l.Python.Dir, deb.Path)}, apt: apt,
 	}
 	in := []artifacts.Input{
 		p.lower(),
@@ -208,15 +233,20 @@ func (p *Plan) addPython(l *Link, pins *project.Lock, installed map[string]strin
 }
 
 // newPackages are those that are not installed yet. It notes them as installed.
-func newPackages(packages []project.Package, installed map[string]string) []project.Package {
+func newPackages(image string, packages []project.Package, installed map[string]string) ([]project.Package, error) {
 	var out []project.Package
 	for _, pkg := range packages {
-		if id := pkg.Name + ":" + pkg.Arch; installed[id] != pkg.Version {
+		id := pkg.Name + ":" + pkg.Arch
+		switch installed[id] {
+		case pkg.Version:
+		case "":
 			installed[id] = pkg.Version
 			out = append(out, pkg)
+		default:
+			return nil, &ConflictError{image, pkg.Name, pkg.Version, installed[id]}
 		}
 	}
-	return out
+	return out, nil
 }
 
 func aptInputs(packages []project.Package) []artifacts.Input {
@@ -227,9 +257,10 @@ func aptInputs(packages []project.Package) []artifacts.Input {
 	return in
 }
 
-// aptRequest is what a link asks apt for, and in whose name it is pinned. What its
-// house lists is asked for at the version that the house was proved with.
-func aptRequest(l *Link, withInit bool) (owner string, request []string) {
+// aptRequest is what a link asks apt for, and in whose name it is pinned. What is
+// installed below it, and what its house lists, is asked for at the version that is
+// there or was proved.
+func aptRequest(l *Link, withInit bool, installed map[string]string) (owner string, request []string) {
 	request = slices.Clone(l.Apt)
 	if withInit {
 		request = append(request, "tini")
@@ -242,6 +273,10 @@ func aptRequest(l *Link, withInit bool) (owner string, request []string) {
 			request = append(request, pkg.Name+"="+pkg.Version)
 		}
 	}
+	for id, version := range installed {
+		name, _, _ := strings.Cut(id, ":")
+		request = append(request, name+"="+version)
+	}
 	slices.Sort(request)
 	return "image " + l.Name, slices.Compact(request)
 }
@@ -252,21 +287,18 @@ func (p *Plan) addApt(l *Link, pins *project.Lock, installed map[string]string, 
 	if l.House != nil {
 		packages = l.House.Apt
 	}
-	if owner, request := aptRequest(l, withInit); owner != "" {
+	if owner, request := aptRequest(l, withInit, installed); owner != "" {
 		set, ok := pins.Runtime(p.req.Target.Distro.Codename, p.req.Target.Arch, owner)
 		if !ok || !slices.Equal(set.Request, request) {
-			return &UnpinnedError{"packages of " + p.req.Target.Distro.Codename + " for " + owner}
+			return &UnpinnedError{What: "packages of " + p.req.Target.Distro.Codename + " for " + owner, set: project.SetPin{
+				Distro: p.req.Target.Distro.Codename, Arch: p.req.Target.Arch, For: owner, Request: request,
+			}}
 		}
 		packages = set.Packages
 	}
-	for _, pkg := range packages {
-		if had := installed[pkg.Name+":"+pkg.Arch]; had != "" && had != pkg.Version {
-			return fmt.Errorf("image %s wants %s %s, and below it is %s", l.Name, pkg.Name, pkg.Version, had)
-		}
-	}
-	packages = newPackages(packages, installed)
-	if len(packages) == 0 {
-		return nil
+	packages, err := newPackages(l.Name, packages, installed)
+	if err != nil || len(packages) == 0 {
+		return err
 	}
 	planned := &Planned{Name: "apt", Image: l.Name, apt: packages, link: l, By: names(packages)}
 	return p.add(planned, append(aptInputs(packages), p.lower(), artifacts.Input{Name: "install", Value: install.Format}))

@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"io"
-	"path/filepath"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/engine"
@@ -20,7 +19,7 @@ func (p *Plan) proof() string {
 			n = i + 1
 		}
 	}
-	return hashJSON([]any{p.chain(n), p.Config.User, p.Config.Env, check.Format})
+	return hashJSON([]any{p.chain(n), p.Config.User, p.Config.Env, p.excuses(), check.Format})
 }
 
 // check looks at the image that the engine holds, and uses it.
@@ -64,14 +63,14 @@ func (b *Builder) checked(p *Plan, img *Image) (check.Image, error) {
 	if p.Series != "" {
 		i.Python = p.pythonVersion()
 	}
-	for _, l := range img.Layers {
-		facts := &check.Facts{}
-		if err := readJSON(filepath.Join(filepath.Dir(l.Path), factsFile), facts); err != nil {
-			return i, err
-		}
-		i.Layers, i.Names, i.Facts = append(i.Layers, l.Blob), append(i.Names, l.Name), append(i.Facts, facts)
+	var err error
+	if i.Facts, i.Layers, err = factsOf(img.Layers); err != nil {
+		return i, err
 	}
-	_, err := b.Store.Latest(Kind, map[string]string{"proved": p.proof()})
+	for _, l := range img.Layers {
+		i.Names = append(i.Names, l.Name)
+	}
+	_, err = b.Store.Latest(Kind, map[string]string{"proved": p.proof()})
 	proved := err == nil
 	add := func(name, version string, fresh bool) {
 		name = pep.NormalizeName(name)

@@ -55,7 +55,7 @@ type Reported struct {
 func (i *Image) OCI() oci.Image {
 	out := oci.Image{Arch: goArch(i.Arch), Created: i.Created, Config: i.Config}
 	for _, l := range i.Layers {
-		out.Layers = append(out.Layers, oci.Layer{Blob: l.Blob, Name: l.Name, CreatedBy: "pybake " + l.Name + ": " + l.By})
+		out.Layers = append(out.Layers, oci.Layer{Blob: l.Blob, Name: l.Name, CreatedBy: "pybake " + l.Name})
 	}
 	return out
 }

@@ -52,9 +52,15 @@ type contents map[string]string
 // indexKey is the key of the contents of a tree.
 func indexKey(key string) string { return key + "-index" }
 
-// trees returns fragments that together hold some trees, and makes the trees that
-// are missing.
-func (b *Builder) trees(ctx context.Context, p *Plan, trees []tree, dir string) ([]string, error) {
+// trees returns fragments that together hold the trees of a layer, and makes those
+// that are missing. What layers below have at the same places is compared.
+func (b *Builder) trees(ctx context.Context, p *Plan, n int, dir string) ([]string, error) {
+	var trees []tree
+	for _, l := range p.Layers[:n] {
+		trees = append(trees, l.trees...)
+	}
+	below := len(trees)
+	trees = append(trees, p.Layers[n].trees...)
 	paths, indexes := make([]string, len(trees)), make([]contents, len(trees))
 	var missing []int
 	for i, t := range trees {
@@ -77,7 +83,7 @@ func (b *Builder) trees(ctx context.Context, p *Plan, trees []tree, dir string) 
 			return nil, err
 		}
 	}
-	return combine(trees, paths, indexes, dir)
+	return combine(trees, paths, indexes, below, dir)
 }
 
 func (b *Builder) index(key string) (c contents, ok bool, err error) {
@@ -152,10 +158,10 @@ func withoutDirectories(w io.Writer, files io.Reader, index contents) error {
 	}
 }
 
-// combine returns the fragments of trees that are to lie side by side: first one of
-// the directories of all. A file that several have, with the same contents, is taken
-// from the first.
-func combine(trees []tree, paths []string, indexes []contents, dir string) ([]string, error) {
+// combine returns the fragments of trees that are to lie side by side, without the
+// first ones, which lie below: first one of the directories of all. A file that
+// several have, with the same contents, is taken from the first.
+func combine(trees []tree, paths []string, indexes []contents, below int, dir string) ([]string, error) {
 	owner := map[string]int{}
 	dirs := map[string]bool{}
 	again := map[int]map[string]bool{} // by tree: what an earlier one has
@@ -168,7 +174,7 @@ func combine(trees []tree, paths []string, indexes []contents, dir string) ([]st
 			if !twice {
 				owner[name] = i
 			}
-			if index[name] == "" {
+			if index[name] == "" && i >= below {
 				dirs[name] = true
 			}
 			if index[name] == "" || !twice {
@@ -185,7 +191,8 @@ func combine(trees []tree, paths []string, indexes []contents, dir string) ([]st
 		return nil, err
 	}
 	out := []string{all}
-	for i, path := range paths {
+	for i, path := range paths[below:] {
+		i += below
 		if again[i] != nil {
 			if path, err = without(path, filepath.Join(dir, fmt.Sprint(i)), again[i]); err != nil {
 				return nil, err

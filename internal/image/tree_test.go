@@ -46,7 +46,7 @@ func TestCombine(t *testing.T) {
 	a, aPath, aIndex := installed(t, dir, "a-1.whl", "venv/ns/", "", "venv/ns/__init__.py", "", "venv/ns/a.py", "a")
 	b, bPath, bIndex := installed(t, dir, "b-1.whl", "venv/ns/", "", "venv/ns/__init__.py", "", "venv/ns/b.py", "b", "venv/b/", "", "venv/b/c.py", "c")
 	scratch := t.TempDir()
-	fragments, err := combine([]tree{a, b}, []string{aPath, bPath}, []contents{aIndex, bIndex}, scratch)
+	fragments, err := combine([]tree{a, b}, []string{aPath, bPath}, []contents{aIndex, bIndex}, 0, scratch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestCombineClash(t *testing.T) {
 		"a directory": {"venv/ns.py/", ""},
 	} {
 		b, bPath, bIndex := installed(t, dir, "b-1.whl", files...)
-		got, err := combine([]tree{a, b}, []string{aPath, bPath}, []contents{aIndex, bIndex}, t.TempDir())
+		got, err := combine([]tree{a, b}, []string{aPath, bPath}, []contents{aIndex, bIndex}, 0, t.TempDir())
 		if err == nil || !strings.Contains(err.Error(), "a-1.whl and b-1.whl have different files at /venv/ns.py") {
 			t.Errorf("%s: %q, %v", what, got, err)
 		}

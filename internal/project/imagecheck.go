@@ -177,6 +177,9 @@ func (r *reporter) env(key string, env map[string]string) {
 			r.report(at, "%q: want the name of an environment variable", name)
 		}
 		r.text(at, env[name])
+		if strings.ContainsAny(env[name], "\n\r") {
+			r.report(at, "a line break: a Dockerfile cannot say that")
+		}
 	}
 }
 

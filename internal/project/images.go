@@ -120,6 +120,9 @@ func (i Image) with(name string, v Variant) Image {
 	i.Groups, i.NoGroups = m.list("groups", pep.NormalizeName, i.Groups, v.Groups, v.NoGroups),
 		m.list("no-groups", pep.NormalizeName, i.NoGroups, v.NoGroups, v.Groups)
 	i.Files = m.table("files", i.Files, v.Files)
+	if v.Entrypoint != nil { // comes without the arguments and the check of the other
+		i.Cmd, i.Check = nil, nil
+	}
 	i.Entrypoint = m.other("entrypoint", i.Entrypoint, v.Entrypoint)
 	i.Cmd = m.other("cmd", i.Cmd, v.Cmd)
 	i.Env = m.table("env", i.Env, v.Env)

@@ -148,7 +148,7 @@ func TestImageValues(t *testing.T) {
 	want.Name, want.Variant, want.Variants = "web-tests", "tests", nil
 	want.Apt = []string{"libpq5", "media-types", "postgresql-client", "less"}
 	want.Files = map[string]string{"/etc/shop/prod.toml": "conf/prod.toml", "/srv": "tests/srv"}
-	want.Entrypoint, want.Cmd = []string{}, []string{"pytest", "-q"}
+	want.Entrypoint, want.Cmd, want.Check = []string{}, []string{"pytest", "-q"}, nil
 	want.Env = map[string]string{"PORT": "8081", "A.B": "", "CI": "1"}
 	want.Keep, want.Tags = []string{"tests", "docs"}, []string{"web-tests:latest"}
 	tests, _ := p.ImageNamed("web-tests")

@@ -122,6 +122,7 @@ func static(ctx context.Context, i Image) ([]artifacts.Check, error) {
 		{"no apt state", false, s.noAptState},
 		{"no set-uid beyond the base", false, s.noSetUID},
 		{"no device or world-writable file", false, s.noWritable},
+		{"no private key", false, s.noKey},
 		{"shared libraries resolve", false, s.librariesResolve},
 		{"requirements consistent", true, s.requirementsHold},
 		{"entrypoint exists", false, s.entrypointExists},

@@ -150,11 +150,14 @@ var errSlow = errors.New("no end in time")
 // container with it.
 func (i Image) starts(ctx context.Context, c *engine.Container, log io.Writer) (f found, err error) {
 	argv, limit := i.Check, checkLimit
-	if len(argv) == 0 && len(i.Entrypoint) > 0 {
-		argv, limit = slices.Concat(i.Entrypoint, []string{"--version"}), versionLimit
+	if len(argv) == 0 {
+		argv, limit = i.program(), versionLimit
+		if len(argv) > 0 {
+			argv = append(argv, "--version")
+		}
 	}
 	if len(argv) == 0 {
-		f.note("neither a check nor an ENTRYPOINT")
+		f.note("neither a check nor an ENTRYPOINT nor a CMD")
 		return f, nil
 	}
 	tail, ended := i.run(ctx, c, argv, limit, log)
@@ -166,6 +169,17 @@ func (i Image) starts(ctx context.Context, c *engine.Container, log io.Writer) (
 		return f, ended
 	}
 	return f, nil
+}
+
+// program is what the image runs, without arguments of its own: ENTRYPOINT, or the
+// program of CMD if that is none, or only an init, which ends in "--".
+func (i Image) program() []string {
+	if n := len(i.Entrypoint); (n == 0 || i.Entrypoint[n-1] == "--") && len(i.Cmd) > 0 {
+		return slices.Concat(i.Entrypoint, i.Cmd[:1])
+	} else if n > 0 && i.Entrypoint[n-1] == "--" {
+		return nil
+	}
+	return slices.Clone(i.Entrypoint)
 }
 
 // run runs a command and returns the end of what it says. The cause of the

@@ -202,6 +202,19 @@ func (s *state) baseEntries() map[string]layer.Entry {
 	return all
 }
 
+// noKey finds what maintainer scripts make: a key that every container of the image
+// shares is no secret. Wheels may carry keys for their tests.
+func (s *state) noKey() (f found, err error) {
+	for n, facts := range s.Facts {
+		for _, name := range facts.Keys {
+			if layer := s.Names[n]; (layer == "base" || layer == "python" || layer == "apt") && s.layerOf(name) == n {
+				f.bad("/%s (layer %s)", name, layer)
+			}
+		}
+	}
+	return f, nil
+}
+
 func (s *state) noWritable() (f found, err error) {
 	for e := range s.Tree.All() {
 		switch {

@@ -32,6 +32,7 @@ type Facts struct {
 	ELF     map[string]*elfcheck.File `json:"elf,omitempty"`    // by path
 	Broken  map[string]string         `json:"broken,omitempty"` // ELF files that cannot be read, with the reason
 	Heads   map[string][]byte         `json:"heads,omitempty"`  // how programs and bytecode begin
+	Keys    []string                  `json:"keys,omitempty"`   // files that begin as private keys do (RFC 7468)
 	Texts   map[string][]byte         `json:"texts,omitempty"`  // METADATA and RECORD of distributions, and the loader's cache
 }
 
@@ -80,6 +81,8 @@ func (f *Facts) file(e layer.Entry, content io.Reader) error {
 		} else {
 			f.ELF[e.Name] = file
 		}
+	case bytes.HasPrefix(head, []byte("-----BEGIN")) && bytes.Contains(head, []byte("PRIVATE KEY-----")):
+		f.Keys = append(f.Keys, e.Name)
 	case strings.HasSuffix(e.Name, ".pyc"):
 		f.Heads[e.Name] = slices.Clone(head[:min(n, pycHead)])
 	case e.Mode&0o111 != 0:

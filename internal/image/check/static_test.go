@@ -21,7 +21,7 @@ import (
 
 var staticNames = []string{
 	"no compiler", "no headers or static archives", "no installer", "no apt state", "no set-uid beyond the base",
-	"no device or world-writable file", "shared libraries resolve", "requirements consistent", "entrypoint exists", "bytecode is there",
+	"no device or world-writable file", "no private key", "shared libraries resolve", "requirements consistent", "entrypoint exists", "bytecode is there",
 }
 
 func TestHealthy(t *testing.T) {
@@ -140,6 +140,8 @@ var faults = map[string]fault{
 
 	"writable file":      {"files", one(member{name: "srv/x", mode: 0o666}), nil, "no device or world-writable file", "/srv/x (layer files): mode 0666", ""},
 	"writable directory": {"apt", one(member{name: "srv/x/", mode: 0o777}), nil, "no device or world-writable file", "/srv/x (layer apt): mode 0777", ""},
+	"private key":        {"apt", one(member{name: "etc/ssl/private/x.key", text: "-----BEGIN RSA PRIVATE KEY-----\nMIIE"}), nil, "no private key", "/etc/ssl/private/x.key (layer apt)", ""},
+	"key for tests":      {"wheels", one(member{name: testSite + "flask/test.key", text: "-----BEGIN PRIVATE KEY-----\nMIIE"}), nil, "", "", ""},
 	"device":             {"base", one(member{name: "dev/null", kind: tar.TypeChar}), nil, "no device or world-writable file", "/dev/null (layer base): a device or fifo", ""},
 
 	"missing library": {"wheels", one(member{name: testSite + "flask/a.so", text: needs("libnobody.so.3")}), nil,
