@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,5 +90,23 @@ func TestCombineClash(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "a-1.whl and b-1.whl have different files at /venv/ns.py") {
 			t.Errorf("%s: %q, %v", what, got, err)
 		}
+	}
+}
+
+// What lies below is compared, and not written again.
+func TestCombineBelow(t *testing.T) {
+	dir := t.TempDir()
+	a, aPath, aIndex := installed(t, dir, "a-1.whl", "venv/ns/", "", "venv/ns/__init__.py", "", "venv/tool", "a")
+	b, bPath, bIndex := installed(t, dir, "b-1.whl", "venv/ns/", "", "venv/ns/__init__.py", "", "venv/ns/b.py", "b")
+	fragments, err := combine([]tree{a, b}, []string{aPath, bPath}, []contents{aIndex, bIndex}, 1, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(fragments) != 2 || slices.Contains(fragments, aPath) || slices.Contains(fragments, bPath) {
+		t.Errorf("%q", fragments) // the directories, and b without what a has
+	}
+	c, cPath, cIndex := installed(t, dir, "c-1.whl", "venv/tool", "c")
+	if got, err := combine([]tree{a, c}, []string{aPath, cPath}, []contents{aIndex, cIndex}, 1, t.TempDir()); err == nil || !strings.Contains(err.Error(), "different files at /venv/tool") {
+		t.Errorf("%q, %v", got, err)
 	}
 }
