@@ -152,7 +152,11 @@ func (a *app) targetPython(p *project.Project, set *recipes.Set, l *lock.Lock, c
 	case len(refused) > 0:
 		return "", usagef("", "%s requires Python %s; in the store for %s: %s", l.File, l.RequiresPython, codename, strings.Join(refused, ", "))
 	}
-	return "", usagef(typed(a.args, "--python", "3.13.5"), "which Python? Neither --python nor pybake.toml nor .python-version says, and the store has none for %s", codename)
+	hint := typed(a.args, "--python", "3.13.5")
+	if len(a.args) > 0 && a.args[0] != "wheels" && a.args[0] != "image" { // others take no such flag
+		hint = `python = "3.13.5" in pybake.toml`
+	}
+	return "", usagef(hint, "which Python? Neither --python nor pybake.toml nor .python-version says, and the store has none for %s", codename)
 }
 
 // buildConstraints reads the constraints on build requirements: of the project, of

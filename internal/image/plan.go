@@ -288,8 +288,8 @@ func (p *Plan) addApt(l *Link, pins *project.Lock, installed map[string]string, 
 		packages = l.House.Apt
 	}
 	if owner, request := aptRequest(l, withInit, installed); owner != "" {
-		set, ok := pins.Runtime(p.req.Target.Distro.Codename, p.req.Target.Arch, owner)
-		if !ok || !slices.Equal(set.Request, request) {
+		set, ok := pinnedFor(pins, p.req.Target, owner, request)
+		if !ok {
 			return &UnpinnedError{What: "packages of " + p.req.Target.Distro.Codename + " for " + owner, set: project.SetPin{
 				Distro: p.req.Target.Distro.Codename, Arch: p.req.Target.Arch, For: owner, Request: request,
 			}}
@@ -314,6 +314,21 @@ func names(packages []project.Package) string {
 		out = append(out, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(out, ", ")
+}
+
+// pinnedFor is the pinned set of a request: the owner's, or one of somebody else who
+// asks for the same, as variants of an image do.
+func pinnedFor(pins *project.Lock, t distro.Target, owner string, request []string) (project.SetPin, bool) {
+	if set, ok := pins.Runtime(t.Distro.Codename, t.Arch, owner); ok && slices.Equal(set.Request, request) {
+		return set, true
+	}
+	i := slices.IndexFunc(pins.Runtimes, func(set project.SetPin) bool {
+		return set.Distro == t.Distro.Codename && set.Arch == t.Arch && strings.HasPrefix(set.For, "image ") && slices.Equal(set.Request, request)
+	})
+	if i < 0 {
+		return project.SetPin{}, false
+	}
+	return pins.Runtimes[i], true
 }
 
 // addWheels plans the layer of a house: the wheels that are not installed below.
