@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"os/exec"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/pybake/pybake/internal/project"
 )
 
 // told is what is known of a project beside its wheel.
@@ -40,20 +43,45 @@ func (r *imageRun) describeTree(ctx context.Context, dir string) (known told) {
 		if cmd.Run() != nil {
 			return ""
 		}
-		return strings.TrimSpace(out.String())
+		return strings.TrimRight(out.String(), "\n")
 	}
-	last := make(chan string, 1)
+	last, changed := make(chan string, 1), make(chan string, 1)
 	go func() { last <- git("log", "-1", "--format=%H %ct") }()
-	known.version = git("describe", "--tags", "--always", "--dirty", "--abbrev=12")
+	go func() {
+		changed <- git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "-z", "--", ".")
+	}()
+	known.version = git("describe", "--tags", "--always", "--abbrev=12")
 	commit, at, _ := strings.Cut(<-last, " ")
-	known.commit = commit
-	if strings.HasSuffix(known.version, "-dirty") {
+	if known.commit = commit; dirty(<-changed) && known.version != "" {
+		known.version += "-dirty"
 		known.commit += "-dirty"
 	}
 	if seconds, err := strconv.ParseInt(at, 10, 64); err == nil {
 		known.time = time.Unix(seconds, 0).UTC()
 	}
 	return known
+}
+
+// dirty is whether git status -z names a file of a tree that goes into its wheel.
+// What pybake.toml and pybake.lock say is in the keys; pinning changes the latter.
+func dirty(status string) bool {
+	renamed := false
+	for _, entry := range strings.Split(status, "\x00") {
+		name := entry
+		if !renamed {
+			if len(entry) < 4 {
+				continue
+			}
+			name = entry[3:]
+			renamed = strings.ContainsAny(entry[:2], "RC") // its former name follows
+		} else {
+			renamed = false
+		}
+		if base := path.Base(name); base != project.LockFile && base != project.File {
+			return true
+		}
+	}
+	return false
 }
 
 var described = regexp.MustCompile(`^v?(\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?)(?:-(\d+)-(g[0-9a-f]+))?(-dirty)?$`)

@@ -54,6 +54,7 @@ func (a *app) engineGarbage(ctx context.Context, e *engine.Engine, f cleanFlags)
 	if err != nil {
 		return nil, err
 	}
+	images = named(images)
 	pinned, err := a.pinnedImages()
 	if err != nil {
 		return nil, err
@@ -62,6 +63,11 @@ func (a *app) engineGarbage(ctx context.Context, e *engine.Engine, f cleanFlags)
 	if err != nil {
 		return nil, err
 	}
+	finished, err := a.finishedGarbage(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, finished...)
 	for _, img := range images {
 		ofLayers := slices.ContainsFunc(img.Tags, isLayer)
 		inUse := slices.ContainsFunc(img.Tags, func(tag string) bool { return layers[tag] })

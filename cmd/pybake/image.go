@@ -105,8 +105,9 @@ With --json: a list of {"name", "key", "origin": "built"|"found", "id",
 	flags.StringArrayVarP(&f.tags, "tag", "t", nil, "a `reference` to give it, instead of those of the file; for one NAME")
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "where to write it too: oci:`DIR`, oci-archive:FILE, docker-archive:FILE")
 	flags.BoolVar(&f.push, "push", false, "push it under its tags, with the credentials of docker login")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print the layers and which would be made, and why; make no image")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print the layers, which would be made, and why; make no image, only the app's wheel")
 	flags.BoolVar(&f.frozen, "frozen", false, "fail if something is not pinned yet")
+	flags.BoolVar(&f.repin, "repin", false, "resolve what the images install of the distro anew, and pin what is found")
 	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the image")
 	cmd.RegisterFlagCompletionFunc("distro", a.completeDistros)
 	return cmd
@@ -126,6 +127,9 @@ func (a *app) completeImages(*cobra.Command, []string, string) ([]string, cobra.
 
 // image makes images, each after those that it stands on.
 func (a *app) image(ctx context.Context, args []string, defined bool, f imageFlags) error {
+	if f.repin && (f.frozen || f.dryRun || a.flags.offline) {
+		return usagef("", "--repin excludes --frozen, --dry-run and --offline")
+	}
 	p, err := a.project()
 	if err != nil {
 		return err
@@ -150,11 +154,11 @@ func (a *app) image(ctx context.Context, args []string, defined bool, f imageFla
 		return err
 	}
 	made, err := run.all(ctx, chosen, args, outputs)
-	if err = ended(err, run.done()); err != nil && len(made) == 0 {
+	if err = ended(err, run.done()); err != nil && len(made)+len(run.plans) == 0 {
 		return err
 	}
 	if f.dryRun {
-		return err
+		return errors.Join(err, run.printPlans())
 	}
 	return errors.Join(err, a.printImages(made))
 }
@@ -165,6 +169,9 @@ func (a *app) chosenImages(p *project.Project, args []string, defined bool, f im
 	switch {
 	case defined:
 		one, err := a.adHocImage(p, f)
+		if err == nil {
+			err = checkTags(p, one)
+		}
 		return []project.Image{one}, err
 	case len(args) == 0 && len(all) == 0:
 		return nil, usagef("pybake image --python 3.13.5 --distro trixie --wheels requirements.lock --tag shop:1",
@@ -196,40 +203,12 @@ func (a *app) chosenImages(p *project.Project, args []string, defined bool, f im
 		if len(f.tags) > 0 && one.Name == args[0] {
 			one.Tags = f.tags
 		}
+		if err := checkTags(p, one); err != nil {
+			return nil, err
+		}
 		chosen = append(chosen, one)
 	}
 	return chosen, nil
-}
-
-// adHocImage is the image that flags describe. It is named after its first tag.
-func (a *app) adHocImage(p *project.Project, f imageFlags) (one project.Image, err error) {
-	if len(f.tags) == 0 {
-		return one, usagef(typed(a.args, "--tag", "shop:1"), "an image that no file describes needs a --tag")
-	}
-	for _, tag := range f.tags {
-		if err := project.CheckTag(tag); err != nil {
-			return one, usagef("", "--tag %s: %w", tag, err)
-		}
-	}
-	codename, err := a.targetDistro(p, f.distro)
-	if err != nil {
-		return one, err
-	}
-	name := f.tags[0][strings.LastIndexByte(f.tags[0], '/')+1:]
-	name, _, _ = strings.Cut(name, ":")
-	one = project.Image{
-		Name: name, From: codename, Apt: f.apt, Python: f.python, Wheels: f.wheels, Extras: f.extras, Groups: f.groups, NoGroups: f.noGroups,
-		App: f.app, Entrypoint: f.entrypoint, Cmd: f.cmd, User: f.user, Workdir: f.workdir, Ports: f.ports, Init: f.init, Check: f.check,
-		Tags: f.tags, Env: map[string]string{},
-	}
-	for _, line := range f.env {
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || name == "" {
-			return one, usagef("", "--env %s: want NAME=VALUE", line)
-		}
-		one.Env[name] = value
-	}
-	return one, checkAdHoc(one)
 }
 
 // madeImage is what image --json prints.
@@ -329,14 +308,6 @@ func (r *imageRun) deliver(ctx context.Context, m *madeImage, outputs []output) 
 	return err
 }
 
-// checkAdHoc refuses an image of flags that the file would refuse.
-func checkAdHoc(one project.Image) error {
-	if err := project.CheckImage(one); err != nil {
-		return &advised{err, statusUsage, ""}
-	}
-	return nil
-}
-
 func (a *app) noSuchImage(all []project.Image, name string) error {
 	var known []string
 	for _, one := range all {
@@ -352,18 +323,44 @@ func (a *app) noSuchImage(all []project.Image, name string) error {
 	return usagef(hint, "image %s: pybake.toml has %s", name, strings.Join(known, ", "))
 }
 
-// printPlan prints the layers of an image that is not made.
-func (r *imageRun) printPlan(plan *image.Plan) error {
-	if r.a.flags.json {
-		return r.a.printJSON(plan)
-	}
-	rows := [][]string{{"layer", "of", "key", "", ""}}
-	for _, l := range plan.Layers {
-		state := "to be made"
-		if _, err := r.store.Find(image.KindLayer, l.Key); err == nil {
-			state = "in the store"
+// plannedImage is what image --dry-run --json prints a list of.
+type plannedImage struct {
+	*image.Plan
+	Layers []plannedLayer `json:"layers"`
+}
+
+// plannedLayer is a layer of a plan, and what would become of it.
+type plannedLayer struct {
+	*image.Planned
+	Origin string `json:"origin"`        // "built" or "reused"
+	Why    string `json:"why,omitempty"` // it would be made
+}
+
+// printPlans prints the layers of images that are not made.
+func (r *imageRun) printPlans() error {
+	all := []plannedImage{}
+	for _, plan := range r.plans {
+		one := plannedImage{Plan: plan}
+		for i, l := range image.Preview(r.store, plan) {
+			one.Layers = append(one.Layers, plannedLayer{plan.Layers[i], l.Origin, l.Why})
 		}
-		rows = append(rows, []string{l.Name, l.Image, l.Key.Short(), state, l.By})
+		all = append(all, one)
 	}
-	return table(r.a.sys.stdout, rows)
+	if r.a.flags.json {
+		return r.a.printJSON(all)
+	}
+	for _, one := range all {
+		rows := [][]string{{"layer", "of", "key", "", ""}}
+		for _, l := range one.Layers {
+			row := []string{l.Name, l.Image, l.Key.Short(), "in the store", l.By}
+			if l.Origin == "built" {
+				row[3], row[4] = "to be made", oneLine(l.Why)
+			}
+			rows = append(rows, row)
+		}
+		if err := table(r.a.sys.stdout, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }

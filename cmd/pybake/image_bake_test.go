@@ -47,7 +47,6 @@ type shop struct {
 	*bakery
 	index *bazaar
 	greet map[string]string // versions of a wheel to the lines that lock them
-	fixed string            // the other lines of the lock
 }
 
 // shopTags are the references of the images of the shop.
@@ -162,14 +161,14 @@ func newShop(t *testing.T, b *bakery, z *bazaar) *shop {
 	s.base = append(slices.Clone(b.base), "PIP_INDEX_URL=", "PIP_EXTRA_INDEX_URL=", "PIP_FIND_LINKS=", "no_proxy=127.0.0.1")
 	baked := filepath.Join(b.dir, "baked")
 	s.move(filepath.Join(b.dir, "shop"))
-	s.fixed = z.sdist(built{Name: "compiled", Version: "3.0", Compile: "compiled.c", Files: map[string]string{"compiled.c": extension}}) +
+	lock := z.sdist(built{Name: "compiled", Version: "3.0", Compile: "compiled.c", Files: map[string]string{"compiled.c": extension}}) +
 		z.wheel("plain", "1.0", map[string]string{"plain/__init__.py": "", "plain/tests/test_plain.py": "", "plain/native.h": ""})
 	for _, version := range []string{"1.0", "1.1"} {
 		s.greet[version] = z.wheel("greet", version, map[string]string{"greet.py": "WORD = 'greet " + version + "'\n"})
 	}
 	for name, text := range map[string]string{
 		"pybake.toml":                shopProject,
-		"requirements.lock":          s.fixed + s.greet["1.0"],
+		"requirements.lock":          lock + s.greet["1.0"],
 		".gitignore":                 "/baked/\n/pybake.lock\n*.tar\n",
 		"pyproject.toml":             "[build-system]\nrequires = []\nbuild-backend = \"hatchling.build\"\nbackend-path = [\"backend\"]\n\n[project]\nname = \"shop\"\ndynamic = [\"version\"]\n\n[tool.hatch.version]\nsource = \"vcs\"\n",
 		"backend/hatchling/build.py": shopBackend,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/image"
 	"github.com/pybake/pybake/internal/image/layer"
 )
@@ -76,6 +77,50 @@ func (a *app) layerImages() (map[string]bool, error) {
 		}
 	}
 	return refs, nil
+}
+
+// finishedGarbage finds what finished images leave in the engine: those whose check
+// was killed, and those that lost their last tag to a newer one. What an image says
+// of its time comes from its inputs; so the former stay while any other pybake runs.
+func (a *app) finishedGarbage(ctx context.Context, e *engine.Engine) ([]garbage, error) {
+	images, err := e.Images(ctx, image.LabelKey)
+	if err != nil {
+		return nil, err
+	}
+	others, err := a.otherRuns(e)
+	if err != nil {
+		return nil, err
+	}
+	var all []garbage
+	for _, img := range named(images) {
+		for _, ref := range leftRefs(img, others > 0) {
+			all = append(all, garbage{"image", ref, img.Size, func(ctx context.Context) error { return e.RemoveImage(ctx, ref) }})
+		}
+	}
+	return all, nil
+}
+
+// named are images without the tag that engines list for none.
+func named(images []engine.Image) []engine.Image {
+	for i := range images {
+		images[i].Tags = slices.DeleteFunc(images[i].Tags, func(tag string) bool { return tag == "<none>:<none>" })
+	}
+	return images
+}
+
+// leftRefs are the references of a finished image that nobody needs: temporary ones,
+// unless somebody may be checking it; its ID, if it has none.
+func leftRefs(img engine.Image, checking bool) []string {
+	var refs []string
+	for _, tag := range img.Tags {
+		if strings.HasPrefix(tag, image.CheckingRepository+":") && !checking {
+			refs = append(refs, tag)
+		}
+	}
+	if len(img.Tags) == 0 {
+		refs = []string{img.ID}
+	}
+	return refs
 }
 
 // isLayer is whether a tag of an engine is that of layers.

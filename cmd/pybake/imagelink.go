@@ -10,7 +10,9 @@ import (
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/image"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/internal/strict"
 	"github.com/pybake/pybake/python"
+	"github.com/pybake/pybake/recipes"
 	"github.com/pybake/pybake/wheels"
 	"github.com/pybake/pybake/wheels/lock"
 )
@@ -30,13 +32,13 @@ func (r *imageRun) link(ctx context.Context, one project.Image, t distro.Target,
 	}
 	if one.Wheels != "" {
 		if err := r.addHouse(ctx, &l, t, version); err != nil {
-			return l, err
+			return l, r.inFile(one, "wheels", err)
 		}
 	}
 	py := l.Python
 	if py == nil && below == nil {
 		if py, err = r.pythonFor(ctx, t, version); err != nil {
-			return l, err
+			return l, r.inFile(one, "python", err)
 		}
 	}
 	if l.Python = py; below != nil {
@@ -44,7 +46,7 @@ func (r *imageRun) link(ctx context.Context, one project.Image, t distro.Target,
 	}
 	if one.App != "" {
 		if err := r.addApp(ctx, &l, t, py); err != nil {
-			return l, err
+			return l, r.inFile(one, "app", err)
 		}
 	}
 	r.links[one.Name] = l
@@ -57,7 +59,7 @@ func (r *imageRun) addHouse(ctx context.Context, l *image.Link, t distro.Target,
 		python: version, distro: t.Distro.Codename, extras: l.Extras, groups: l.Groups, noGroups: l.NoGroups,
 		frozen: r.flags.frozen, jobs: r.flags.jobs,
 	}
-	req, plan, err := r.a.wheelsPlan(r.project, filepath.Join(r.root(), l.Wheels), f)
+	req, plan, err := r.a.wheelsPlan(r.project, r.file(l.Wheels), f)
 	if err != nil {
 		return err
 	}
@@ -68,15 +70,78 @@ func (r *imageRun) addHouse(ctx context.Context, l *image.Link, t distro.Target,
 	if err != nil {
 		return err
 	}
-	made, _, err := r.a.ensureHouse(ctx, h)
+	if h.Python == nil {
+		if err := r.mayBake(plan); err != nil {
+			return err
+		}
+	}
+	var made *artifacts.Artifact
+	if r.flags.dryRun {
+		made, err = r.findHouse(ctx, h)
+	} else {
+		made, _, err = r.a.ensureHouse(ctx, h)
+	}
 	if err != nil {
 		return err
 	}
+	l.Image.Wheels = req.Name // as the layer is described
 	l.Python, l.House = h.Python, &image.House{Artifact: made, Project: req.Lock.Own()}
 	for _, left := range plan.Left {
 		l.House.Project = append(l.House.Project, left.Name)
 	}
 	return r.readHouse(l.House, t)
+}
+
+// inFile places what is wrong with something that an image installs at its key of
+// pybake.toml, unless it is placed in a file already.
+func (r *imageRun) inFile(one project.Image, field string, err error) error {
+	known, ok := errors.AsType[*advised](err)
+	of := ok && known.status == statusUsage || errors.As(err, new(*recipes.UnknownError)) ||
+		errors.As(err, new(*recipes.NotExactError)) || errors.As(err, new(*recipes.UnsupportedError))
+	if !of || errors.As(err, new(*strict.Error)) || errors.As(err, new(strict.Errors)) {
+		return err
+	}
+	return r.project.At(one.Key(field), err)
+}
+
+// mayBake refuses to bake the Python of a plan for who asked that nothing is made or
+// added.
+func (r *imageRun) mayBake(plan *wheels.Plan) error {
+	why := ""
+	switch {
+	case r.flags.dryRun:
+		why = "--dry-run makes nothing"
+	case r.flags.frozen:
+		why = "--frozen adds nothing"
+	default:
+		return nil
+	}
+	return &advised{fmt.Errorf("python %s for %s is not in the store, and %s", plan.Python, plan.Distro, why),
+		statusFailed, "pybake python " + plan.Python + " --distro " + plan.Distro}
+}
+
+// findHouse finds a house that may not be made.
+func (r *imageRun) findHouse(ctx context.Context, h *house) (found *artifacts.Artifact, err error) {
+	if former, err := h.Store.Lookup(h.plan.Name); err == nil {
+		if h.Finder, err = r.a.finder(h.project, h.req.Lock, h.Python, h.flags); err != nil {
+			return nil, err
+		}
+		if found, err := h.FindLike(ctx, h.plan, former); err == nil {
+			return found, nil
+		}
+	}
+	if err := r.a.settle(ctx, h); err != nil {
+		return nil, err
+	}
+	if found, err = h.Find(ctx, h.plan); errors.Is(err, artifacts.ErrNotFound) {
+		return nil, notMade(h.plan.Name)
+	}
+	return found, err
+}
+
+// notMade says what would have to be made before there is a plan.
+func notMade(what string) error {
+	return &advised{fmt.Errorf("%s would have to be made, and --dry-run makes nothing: there is no plan before", what), statusFailed, ""}
 }
 
 // house is a house on its way, which shares the connection of the run.
@@ -134,7 +199,11 @@ func (r *imageRun) pythonFor(ctx context.Context, t distro.Target, version strin
 	if !errors.Is(err, artifacts.ErrNotFound) {
 		return found, err
 	}
-	h, err := r.house(wheels.Request{}, &wheels.Plan{Python: version, Distro: t.Distro.Codename, Arch: t.Arch}, wheelsFlags{jobs: r.flags.jobs})
+	plan := &wheels.Plan{Python: version, Distro: t.Distro.Codename, Arch: t.Arch}
+	if err := r.mayBake(plan); err != nil {
+		return nil, err
+	}
+	h, err := r.house(wheels.Request{}, plan, wheelsFlags{jobs: r.flags.jobs})
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +215,7 @@ func (r *imageRun) pythonFor(ctx context.Context, t distro.Target, version strin
 
 // addApp finds or makes the wheel of the project of a link.
 func (r *imageRun) addApp(ctx context.Context, l *image.Link, t distro.Target, py *artifacts.Artifact) error {
-	dir := filepath.Join(r.root(), l.Image.App)
+	dir := r.file(l.Image.App)
 	known := r.ask(ctx, dir)()
 	req := wheels.AppRequest{
 		Dir: dir, Root: r.root(), Python: py.Labels["version"], Distro: t.Distro, Arch: t.Arch, Recipes: r.set,

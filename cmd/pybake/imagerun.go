@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
@@ -17,6 +18,7 @@ import (
 	"github.com/pybake/pybake/internal/image"
 	"github.com/pybake/pybake/internal/image/layer"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/internal/strict"
 	"github.com/pybake/pybake/recipes"
 )
 
@@ -34,6 +36,9 @@ type imageRun struct {
 	links map[string]image.Link  // what is resolved already, by name of the image
 	asked map[string]func() told // what git says of projects, by directory
 	told  map[string]told
+
+	repinned map[string]bool // owners of pins that were dropped, with the target
+	plans    []*image.Plan   // of a dry run
 }
 
 func (a *app) newImageRun(p *project.Project, f imageFlags) (*imageRun, error) {
@@ -49,6 +54,7 @@ func (a *app) newImageRun(p *project.Project, f imageFlags) (*imageRun, error) {
 	return &imageRun{
 		a: a, flags: f, project: p, store: store, set: set, pins: &project.Pins{Path: lockPath}, done: func() error { return nil },
 		links: map[string]image.Link{}, told: map[string]told{}, asked: map[string]func() told{},
+		repinned: map[string]bool{},
 	}, nil
 }
 
@@ -71,7 +77,7 @@ func (r *imageRun) connect(ctx context.Context) (m *distro.Maker, err error) {
 func (r *imageRun) all(ctx context.Context, chosen []project.Image, asked []string, outputs []output) ([]madeImage, error) {
 	for _, one := range chosen {
 		if one.App != "" {
-			r.ask(ctx, filepath.Join(r.root(), one.App))
+			r.ask(ctx, r.file(one.App))
 		}
 	}
 	var made []madeImage
@@ -89,9 +95,6 @@ func (r *imageRun) all(ctx context.Context, chosen []project.Image, asked []stri
 		}
 		if err != nil {
 			failed[one.Name] = true
-			if known, ok := errors.AsType[*advised](err); ok && known.status == statusUsage {
-				err = r.project.At(one.Key("from"), err)
-			}
 			errs = append(errs, err)
 			if ctx.Err() != nil {
 				break
@@ -111,6 +114,9 @@ func (r *imageRun) one(ctx context.Context, one project.Image) (*madeImage, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := r.repin(req); err != nil {
+		return nil, err
+	}
 	pins, err := r.pins.Read()
 	if err != nil {
 		return nil, err
@@ -118,13 +124,14 @@ func (r *imageRun) one(ctx context.Context, one project.Image) (*madeImage, erro
 	plan, err := image.NewPlan(req, pins)
 	unpinned := errors.As(err, new(*image.UnpinnedError))
 	if err != nil && !unpinned {
-		return nil, &advised{err, statusUsage, ""}
+		return nil, r.refused(one, err)
 	}
 	if r.flags.dryRun {
 		if unpinned {
 			return nil, fmt.Errorf("%w; there is no plan yet", err)
 		}
-		return nil, r.printPlan(plan)
+		r.plans = append(r.plans, plan)
+		return nil, nil
 	}
 	if plan != nil {
 		if m, err := r.found(ctx, plan); m != nil || err != nil {
@@ -136,6 +143,9 @@ func (r *imageRun) one(ctx context.Context, one project.Image) (*madeImage, erro
 		return nil, err
 	}
 	if plan, err = b.Plan(ctx, req); err != nil {
+		if errors.As(err, new(*image.ConflictError)) {
+			err = r.refused(one, err)
+		}
 		return nil, err
 	}
 	r.expect(plan)
@@ -144,6 +154,50 @@ func (r *imageRun) one(ctx context.Context, one project.Image) (*madeImage, erro
 		return nil, err
 	}
 	return r.describe(made, plan, map[bool]string{true: "built", false: "found"}[built])
+}
+
+// refused is an image whose parts do not fit together.
+func (r *imageRun) refused(one project.Image, err error) error {
+	if errors.As(err, new(*image.ConflictError)) && !r.flags.repin {
+		hint := "pybake image " + one.Name + " --repin"
+		if len(r.a.args) > 0 && r.a.args[0] == "image" {
+			hint = typed(r.a.args, "--repin")
+		}
+		return &advised{err, statusFailed, hint}
+	}
+	for _, link := range standing(r.project, one) {
+		for _, target := range slices.Sorted(maps.Keys(link.Files)) {
+			if _, missing := os.Stat(r.file(link.Files[target])); missing != nil {
+				err = r.project.At(link.Key("files."+strconv.Quote(target)), err)
+			}
+		}
+	}
+	return &advised{err, statusUsage, ""}
+}
+
+// repin drops, once, the pins of what the links of an image install of the distro.
+func (r *imageRun) repin(req image.Request) error {
+	if !r.flags.repin {
+		return nil
+	}
+	drop := map[string]bool{}
+	for _, l := range req.Links {
+		drop[image.Kind+" "+l.Name] = true
+		if l.Python != nil {
+			drop["python "+l.Python.Labels["series"]] = true
+		}
+	}
+	for owner := range drop {
+		id := owner + " " + req.Target.String()
+		drop[owner] = !r.repinned[id]
+		r.repinned[id] = true
+	}
+	return r.pins.Update(func(l *project.Lock) error {
+		l.Runtimes = slices.DeleteFunc(l.Runtimes, func(p project.SetPin) bool {
+			return p.Distro == req.Target.Distro.Codename && p.Arch == req.Target.Arch && drop[p.For]
+		})
+		return nil
+	})
 }
 
 // expect tells the display how long the steps took the last time.
@@ -223,16 +277,15 @@ func (r *imageRun) request(ctx context.Context, one project.Image) (image.Reques
 	req := image.Request{
 		Target: distro.Target{Distro: d, Arch: debianArch(runtime.GOARCH)}, Root: r.root(), Recipes: r.set, Created: image.Epoch,
 	}
-	chain := one.Standing(r.project)
-	if len(chain) == 0 {
-		chain = []project.Image{one}
-	}
 	var below *artifacts.Artifact // the Python of the links so far
 	var known told
-	for _, link := range chain {
+	for _, link := range standing(r.project, one) {
 		l, err := r.link(ctx, link, req.Target, below)
 		if err != nil {
-			return req, fmt.Errorf("image %s: %w", link.Name, err)
+			if !errors.As(err, new(strict.Errors)) { // which says where
+				err = fmt.Errorf("image %s: %w", link.Name, err)
+			}
+			return req, err
 		}
 		req.Links = append(req.Links, l)
 		if l.Python != nil {
@@ -265,26 +318,28 @@ func pythonOf(a *artifacts.Artifact) string {
 // root is the directory that paths of images are relative to.
 func (r *imageRun) root() string { return cmp.Or(r.a.path(r.project.Root), r.a.sys.dir) }
 
-// tags are the references of an image.
-func tags(one project.Image, vars map[string]string) ([]string, error) {
-	var out []string
-	for _, tag := range one.Tags {
-		full, err := project.Replace(tag, vars)
-		if err != nil {
-			return nil, usagef("", "image %s: tag %s: %w", one.Name, tag, err)
-		}
-		if strings.HasSuffix(full, ":") {
-			return nil, usagef("", "image %s: tag %s: nothing says a version", one.Name, tag)
-		}
-		if name := full[strings.LastIndexByte(full, '/')+1:]; !strings.Contains(name, ":") {
-			full += ":latest"
-		}
-		out = append(out, full)
+// file is a path of an image on this machine. One of a command line may be absolute.
+func (r *imageRun) file(name string) string {
+	if filepath.IsAbs(name) {
+		return name
 	}
-	return out, nil
+	return filepath.Join(r.root(), name)
 }
 
-var notInTags = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
+// below is a directory as pins have it: its path below the root, or "." if it is
+// elsewhere and a project of its own.
+func (r *imageRun) below(dir string) string {
+	rel, err := filepath.Rel(r.root(), dir)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "."
+	}
+	return filepath.ToSlash(rel)
+}
 
-// tagSafe is a version as a tag can have it: "1.4.2+g1f2e3d" has a plus.
-func tagSafe(version string) string { return notInTags.ReplaceAllString(version, "-") }
+// standing is the chain of an image, up to itself; one of no file stands alone.
+func standing(p *project.Project, one project.Image) []project.Image {
+	if chain := one.Standing(p); len(chain) > 0 {
+		return chain
+	}
+	return []project.Image{one}
+}

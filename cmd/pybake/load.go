@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -63,6 +61,9 @@ func (a *app) load(ctx context.Context, name string) error {
 		return usagef("", "%s is for %s, this machine is %s", name, b.Arch, want)
 	}
 	l := &loading{run: run, b: b}
+	if err := l.check(); err != nil {
+		return &advised{&bundle.DamagedError{Path: name, Err: err}, statusUsage, ""}
+	}
 	tags, err := l.all(ctx)
 	if err = ended(err, run.done()); err != nil {
 		return err
@@ -80,8 +81,11 @@ func (a *app) load(ctx context.Context, name string) error {
 
 // loading takes in one bundle.
 type loading struct {
-	run *imageRun
-	b   *bundle.Bundle
+	run  *imageRun
+	b    *bundle.Bundle
+	from *project.Lock // the pins of the bundle; nil if it has none
+
+	artifacts []stored
 }
 
 func (l *loading) all(ctx context.Context) (tags []string, err error) {
@@ -92,7 +96,7 @@ func (l *loading) all(ctx context.Context) (tags []string, err error) {
 	if err := l.cache(ctx, maker); err != nil {
 		return nil, err
 	}
-	if err := l.artifacts(ctx); err != nil {
+	if err := l.artifactsIn(ctx); err != nil {
 		return nil, err
 	}
 	if err := l.pins(); err != nil {
@@ -122,47 +126,31 @@ func (l *loading) cache(ctx context.Context, maker *distro.Maker) error {
 	return nil
 }
 
-// artifacts puts artifacts into the store, under the keys that they had.
-func (l *loading) artifacts(ctx context.Context) error {
-	for _, f := range l.b.Files {
-		dir, file := path.Split(f.Name)
-		parts := strings.Split(path.Clean(dir), "/")
-		if file != "manifest.json" || len(parts) != 3 || parts[0] != "store" {
-			continue
-		}
-		if err := l.artifact(ctx, parts[1], artifacts.Key(parts[2]), dir); err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
+// artifactsIn puts artifacts into the store, under the keys that they had.
+func (l *loading) artifactsIn(ctx context.Context) error {
+	for _, it := range l.artifacts {
+		if err := l.artifact(ctx, it); err != nil {
+			return fmt.Errorf("%s: %w", it.dir, err)
 		}
 	}
 	return nil
 }
 
-func (l *loading) artifact(ctx context.Context, kind string, key artifacts.Key, dir string) error {
-	var m artifacts.Manifest
-	if err := l.json(dir+"manifest.json", &m); err != nil {
-		return err
+func (l *loading) artifact(ctx context.Context, it stored) error {
+	if known, err := l.run.store.Find(it.Kind, it.Key); err == nil {
+		return l.run.store.Point(ctx, known, known.Name)
 	}
-	if it, err := l.run.store.Find(kind, key); err == nil {
-		return l.run.store.Point(ctx, it, m.Name)
-	}
-	draft, err := l.run.store.Begin(kind)
+	draft, err := l.run.store.Begin(it.Kind)
 	if err != nil {
 		return err
 	}
 	defer draft.Discard()
-	for _, f := range m.Files {
-		listed, ok := l.b.Find(dir + f.Path)
-		if !ok || listed.SHA256 != f.SHA256 || !fs.ValidPath(f.Path) {
-			return fmt.Errorf("%s is not in the file as the manifest has it", f.Path)
-		}
-		if err := l.copy(dir+f.Path, filepath.Join(draft.Dir(), filepath.FromSlash(f.Path))); err != nil {
+	for _, f := range it.Files {
+		if err := l.copy(it.dir+f.Path, filepath.Join(draft.Dir(), filepath.FromSlash(f.Path))); err != nil {
 			return err
 		}
 	}
-	if m.Key != key {
-		return fmt.Errorf("the manifest says key %s", m.Key)
-	}
-	_, err = draft.Publish(ctx, m)
+	_, err = draft.Publish(ctx, it.Manifest)
 	return err
 }
 
@@ -182,38 +170,17 @@ func (l *loading) copy(name, to string) error {
 	return errors.Join(err, f.Close())
 }
 
-func (l *loading) json(name string, into any) error {
-	r, err := l.b.Open(name)
-	if err != nil {
-		return err
-	}
-	return json.NewDecoder(r).Decode(into)
-}
-
 // pins adds the pins that are missing here.
 func (l *loading) pins() error {
-	if _, ok := l.b.Find(project.LockFile); !ok {
+	if l.from == nil {
 		return nil
-	}
-	dir, err := os.MkdirTemp("", "pybake-load-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, project.LockFile)
-	if err := l.copy(project.LockFile, file); err != nil {
-		return err
-	}
-	from, err := project.ReadLock(file)
-	if err != nil {
-		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(l.run.pins.Path), 0o755); err != nil {
 		return err
 	}
 	var other []string
-	err = project.Update(l.run.pins.Path, func(to *project.Lock) error {
-		other = to.Merge(from)
+	err := project.Update(l.run.pins.Path, func(to *project.Lock) error {
+		other = to.Merge(l.from)
 		return nil
 	})
 	for _, what := range other {

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/image"
 	"github.com/pybake/pybake/internal/project"
@@ -126,7 +128,7 @@ func (t *runTarget) settled() bool {
 // findImage asks the engine for the image.
 func (a *app) findImage(ctx context.Context, e *engine.Engine, t *runTarget) error {
 	if t.ref == "" {
-		if err := t.newest(ctx, e); err != nil {
+		if err := a.newest(ctx, e, t); err != nil {
 			return notRun(err, a.args)
 		}
 	}
@@ -153,20 +155,62 @@ func (t *runTarget) buildHint() string {
 	return "pybake image " + t.name
 }
 
-// newest finds the newest image of the engine with a tag of the file.
-func (t *runTarget) newest(ctx context.Context, e *engine.Engine) error {
-	pattern := tagPattern(t.image.Tags[0], t.image, t.project)
+// newest finds the image that was made last: the one of the store, or, if the store
+// knows none of the name, the newest of the engine with a tag of the file. What an
+// image says of its time comes from its inputs, so that it does not tell.
+func (a *app) newest(ctx context.Context, e *engine.Engine, t *runTarget) error {
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	arch := debianArch(runtime.GOARCH)
+	it, err := store.Lookup(strings.Join([]string{image.Kind, t.name, t.image.Distro(t.project), arch}, " "))
+	if errors.Is(err, artifacts.ErrNotFound) {
+		return t.newestOf(ctx, e)
+	}
+	if err != nil {
+		return err
+	}
+	made, err := image.Read(store, it)
+	if err != nil {
+		return nil // making it again mends it
+	}
+	for _, id := range []string{made.ID, made.Digest} {
+		img, found, err := e.Image(ctx, id)
+		if err != nil {
+			return err
+		}
+		if found {
+			t.ref = cmp.Or(t.tagOf(img), img.ID)
+			return nil
+		}
+	}
+	return nil
+}
+
+// tagOf is the reference of an image that is a tag of the file; or empty.
+func (t *runTarget) tagOf(img engine.Image) string {
+	for _, tag := range t.image.Tags {
+		pattern := tagPattern(tag, t.image, t.project)
+		for _, ref := range img.Tags {
+			if pattern.matches != nil && pattern.matches.MatchString(ref) {
+				return ref
+			}
+		}
+	}
+	return ""
+}
+
+// newestOf finds the newest image of the engine with a tag of the file.
+func (t *runTarget) newestOf(ctx context.Context, e *engine.Engine) error {
 	images, err := e.Images(ctx, image.LabelName+"="+t.name)
 	if err != nil {
 		return err
 	}
 	slices.SortStableFunc(images, func(x, y engine.Image) int { return y.Created.Compare(x.Created) })
 	for _, img := range images {
-		for _, tag := range img.Tags {
-			if pattern.matches.MatchString(tag) {
-				t.ref = tag
-				return nil
-			}
+		if t.ref = t.tagOf(img); t.ref != "" {
+			return nil
 		}
 	}
 	return nil

@@ -15,8 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pybake/pybake/artifacts"
-	"github.com/pybake/pybake/internal/distro"
-	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/image"
 	"github.com/pybake/pybake/internal/image/bundle"
 	"github.com/pybake/pybake/internal/project"
@@ -217,124 +215,6 @@ func (s *saving) artifact(kind string, key artifacts.Key) error {
 	s.add(bundle.Source{Name: path.Join(dir, "manifest.json"), Path: filepath.Join(it.Dir, "manifest.json")})
 	for _, f := range it.Files {
 		s.add(bundle.Source{Name: path.Join(dir, f.Path), Path: filepath.Join(it.Dir, filepath.FromSlash(f.Path))})
-	}
-	return nil
-}
-
-// inputs adds what an image is made of: artifacts, and the files of the cache that
-// its pins name.
-func (s *saving) inputs(ctx context.Context, req image.Request) error {
-	for _, l := range req.Links {
-		if l.Python != nil {
-			if err := s.artifact(l.Python.Kind, l.Python.Key); err != nil {
-				return err
-			}
-		}
-		if l.House != nil {
-			if err := s.artifact(l.House.Kind, l.House.Key); err != nil {
-				return err
-			}
-		}
-		if l.App != nil {
-			if err := s.artifact("wheel", l.App.Key); err != nil {
-				return err
-			}
-		}
-	}
-	pins, err := s.run.pins.Read()
-	if err != nil {
-		return err
-	}
-	codename, arch := req.Target.Distro.Codename, req.Target.Arch
-	base, ok := pins.Base(codename, arch)
-	if !ok {
-		return fmt.Errorf("base image of %s: not pinned", req.Target)
-	}
-	if err := s.base(ctx, req.Target, base); err != nil {
-		return err
-	}
-	for _, set := range slices.Concat(pins.Builders, pins.Runtimes) {
-		// What compiles a Python is left out: the Python is there.
-		if set.Distro != codename || set.Arch != arch || strings.HasPrefix(set.For, "python ") && slices.ContainsFunc(pins.Builders, func(b project.SetPin) bool { return b.For == set.For && slices.Equal(b.Request, set.Request) }) {
-			continue
-		}
-		if err := s.packages(ctx, req.Target, base, set.Packages); err != nil {
-			return err
-		}
-	}
-	return s.builds(ctx, pins, codename, arch)
-}
-
-// base adds the base image: the tar that it was made of, else as the engine saves it.
-func (s *saving) base(ctx context.Context, t distro.Target, base project.BasePin) error {
-	maker, err := s.run.connect(ctx)
-	if err != nil {
-		return err
-	}
-	file := fetch.File{Name: "base-" + t.String() + ".tar", SHA256: strings.TrimPrefix(base.Digest, "sha256:")}
-	if got, err := maker.Fetcher.Get(ctx, []fetch.File{file}, nil); base.Origin == distro.FromMmdebstrap && err == nil {
-		s.add(bundle.Source{Name: cacheName(file.SHA256, file.Name), Path: got.Path})
-		return nil
-	}
-	name := "engine/base-" + t.String() + ".tar"
-	if s.seen[name] {
-		return nil
-	}
-	if _, err := maker.Base(ctx, t, &base); err != nil {
-		return err
-	}
-	archive, err := maker.Engine.Save(ctx, []string{distro.BaseRef(t, base.Digest)})
-	if err != nil {
-		return err
-	}
-	defer archive.Close()
-	tmp, err := os.CreateTemp("", "pybake-save-*")
-	if err != nil {
-		return err
-	}
-	defer tmp.Close()
-	s.temporary = append(s.temporary, tmp.Name())
-	s.add(bundle.Source{Name: name, Path: tmp.Name()})
-	_, err = io.Copy(tmp, archive)
-	return err
-}
-
-func cacheName(sha256, name string) string { return path.Join("cache", sha256, name) }
-
-// packages adds packages of the distro, as far as this machine has them: of what
-// was pinned for somebody else it may have none.
-func (s *saving) packages(ctx context.Context, t distro.Target, base project.BasePin, packages []project.Package) error {
-	maker, err := s.run.connect(ctx)
-	if err != nil {
-		return err
-	}
-	for _, pkg := range packages {
-		file := fetch.File{Name: pkg.Name + "_" + pkg.Arch + ".deb", SHA256: strings.TrimPrefix(pkg.Digest, "sha256:")}
-		got, err := maker.Fetcher.Get(ctx, []fetch.File{file}, nil)
-		if err != nil {
-			continue
-		}
-		s.add(bundle.Source{Name: cacheName(file.SHA256, file.Name), Path: got.Path})
-	}
-	return nil
-}
-
-// builds adds the wheels that sdists and projects are built with.
-func (s *saving) builds(ctx context.Context, pins *project.Lock, codename, arch string) error {
-	maker, err := s.run.connect(ctx)
-	if err != nil {
-		return err
-	}
-	for _, pin := range pins.Builds {
-		if pin.Distro != codename || pin.Arch != arch {
-			continue
-		}
-		for _, pkg := range pin.Packages {
-			file := fetch.File{Name: pkg.File, SHA256: strings.TrimPrefix(pkg.Digest, "sha256:")}
-			if got, err := maker.Fetcher.Get(ctx, []fetch.File{file}, nil); err == nil {
-				s.add(bundle.Source{Name: cacheName(file.SHA256, file.Name), Path: got.Path})
-			}
-		}
 	}
 	return nil
 }
