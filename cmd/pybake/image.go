@@ -68,7 +68,9 @@ these ask the repository for it, what git describe says.
 
 With --json: a list of {"name", "key", "origin": "built"|"found", "id",
 "digest", "tags", "size", "layers": [{"name", "image", "key", "digest",
-"diffID", "size", "unpacked", "origin", "why"}], "checks", "steps"}.`,
+"diffID", "size", "unpacked", "origin", "why"}], "checks", "steps"}. With
+--dry-run: a list of plans, {"name", "key", "layers": [{"name", "image", "key",
+"inputs", "by", "origin", "why"}], "config", "tags", "inputs"}.`,
 		Example: `  pybake image
   pybake image web --push
   pybake image --wheels uv.lock --app . --tag shop:1

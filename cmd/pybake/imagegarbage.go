@@ -91,13 +91,31 @@ func (a *app) finishedGarbage(ctx context.Context, e *engine.Engine) ([]garbage,
 	if err != nil {
 		return nil, err
 	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
 	var all []garbage
 	for _, img := range named(images) {
+		// What somebody built on one of ours has its labels, too.
+		if len(img.Tags) == 0 && !isStored(store, img) {
+			continue
+		}
 		for _, ref := range leftRefs(img, others > 0) {
 			all = append(all, garbage{"image", ref, img.Size, func(ctx context.Context) error { return e.RemoveImage(ctx, ref) }})
 		}
 	}
 	return all, nil
+}
+
+// isStored is whether an image of the engine is one of the store.
+func isStored(store *artifacts.Store, img engine.Image) bool {
+	it, err := store.Find(image.Kind, artifacts.Key(img.Labels[image.LabelKey]))
+	if err != nil {
+		return false
+	}
+	known, err := image.Read(store, it)
+	return err == nil && known.Is(img.ID)
 }
 
 // named are images without the tag that engines list for none.
