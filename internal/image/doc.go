@@ -30,15 +30,18 @@
 // and every image one of kind "image", with the name "image web trixie amd64":
 //
 //	image.json      an Image: the layers, the configuration, the identities
+//	layers.json     where each layer came from when it was made: a list of Reported
 //
-// Nothing in them depends on the time, the machine or its engine: the same inputs
+// Nothing in layers and image.json depends on the time, the machine or its engine: the same inputs
 // have the same digest everywhere.
 //
 // # In the engine
 //
 // Layers that something is installed on are images of their own there, named
-// pybake/layer:trixie-amd64-HASH by what they hold. The finished image gets its
-// tags after it passed its checks, so that until then a tag means what it meant.
+// pybake/layer:trixie-amd64-HASH by what they hold. The finished image is
+// pybake/checking:KEY-RANDOM until it has passed its checks; then it gets its tags,
+// so that until then a tag means what it meant, and the image that had them before
+// is removed if it has no other and nothing uses it.
 package image
 
 import "time"
