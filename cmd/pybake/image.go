@@ -59,7 +59,9 @@ stands on. Without NAME, all images of the file are made; with --python,
 
 What is missing is made first: the Python, the wheelhouse of the lock, the wheel
 of the project. The version of the project is that of its metadata or, where
-these ask the repository for it, what git describe says.
+these ask the repository for it, what git describe says. Of a lock with groups
+for developers by default ("dev" of uv), these are left out unless groups or
+--group names them.
 
 --output writes the images that were named, beside the engine's copy:
   oci:DIR                an OCI image layout, of one image or more

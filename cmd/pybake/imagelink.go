@@ -57,7 +57,7 @@ func (r *imageRun) link(ctx context.Context, one project.Image, t distro.Target,
 func (r *imageRun) addHouse(ctx context.Context, l *image.Link, t distro.Target, version string) error {
 	f := wheelsFlags{
 		python: version, distro: t.Distro.Codename, extras: l.Extras, groups: l.Groups, noGroups: l.NoGroups,
-		frozen: r.flags.frozen, jobs: r.flags.jobs,
+		runtime: true, frozen: r.flags.frozen, jobs: r.flags.jobs,
 	}
 	req, plan, err := r.a.wheelsPlan(r.project, r.file(l.Wheels), f)
 	if err != nil {

@@ -60,7 +60,7 @@ func (a *app) wheelsPlan(p *project.Project, name string, f wheelsFlags) (req wh
 func (a *app) wheelsRequest(p *project.Project, set *recipes.Set, l *lock.Lock, f wheelsFlags) (wheels.Request, error) {
 	req := wheels.Request{Lock: l, Arch: debianArch(runtime.GOARCH), Select: lock.Target{
 		Extras: slices.Concat(p.Wheels.Extras, f.extras), Groups: slices.Concat(p.Wheels.Groups, f.groups),
-		NoGroups: slices.Concat(p.Wheels.NoGroups, f.noGroups), NoDefaultGroups: f.noDefaultGroups,
+		NoGroups: slices.Concat(p.Wheels.NoGroups, f.noGroups), NoDefaultGroups: f.noDefaultGroups || f.runtime && development(l),
 		NoBinary: slices.Concat(p.Wheels.NoBinary, f.noBinary), OnlyBinary: slices.Concat(p.Wheels.OnlyBinary, f.onlyBinary),
 	}}
 	codename, err := a.targetDistro(p, f.distro)
@@ -82,6 +82,12 @@ func (a *app) wheelsRequest(p *project.Project, set *recipes.Set, l *lock.Lock, 
 	req.Strict = !req.ExcludeNewer.IsZero()
 	req.Constraints, err = a.buildConstraints(p, f.constraints)
 	return req, err
+}
+
+// development is whether a lock has groups by default that what is installed to run
+// needs not: those of developers.
+func development(l *lock.Lock) bool {
+	return slices.ContainsFunc(l.DefaultGroups, func(g string) bool { return g != "main" && g != "default" })
 }
 
 // targetDistro is the distro that was asked for, or that of the project or this machine.

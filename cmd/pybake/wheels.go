@@ -26,6 +26,7 @@ type wheelsFlags struct {
 
 	extras, groups, noGroups []string
 	noDefaultGroups          bool
+	runtime                  bool // what only developers need is left out
 	noBinary, onlyBinary     []string
 
 	index        string

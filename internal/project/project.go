@@ -38,7 +38,8 @@
 //	from       = "trixie"               a distro, or another image of the file
 //	apt        = ["libpq5"]             packages of the distro
 //	python     = "3.13.5"               or a series: "3.13"; once in a chain of images
-//	wheels     = "requirements.lock"    a lock; extras, groups and no-groups choose from it
+//	wheels     = "requirements.lock"    a lock; extras, groups and no-groups choose from it; of
+//	                                    its default groups only "main" and "default" are taken
 //	app        = "."                    a directory to install; once in a chain
 //	files      = { "/etc/shop/prod.toml" = "conf/prod.toml" }    files or directories
 //	entrypoint = ["gunicorn", "shop:app"]
