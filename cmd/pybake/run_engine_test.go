@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/image"
 )
 
 const runProject = `
@@ -77,7 +78,7 @@ func runBakery(t *testing.T) (*bakery, *engine.Engine) {
 		t.Fatal(err)
 	}
 	const ref = "pybake-run-test:1.4.2"
-	config := engine.ImageConfig{Entrypoint: []string{"/run"}, Labels: map[string]string{"org.pybake.image": "image", "org.opencontainers.image.version": "1.4.2"}}
+	config := engine.ImageConfig{Entrypoint: []string{"/run"}, Labels: map[string]string{image.LabelName: "runtest", "org.opencontainers.image.version": "1.4.2"}}
 	if _, err := e.Import(t.Context(), &root, ref, config); err != nil {
 		t.Fatal(err)
 	}
