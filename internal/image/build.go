@@ -41,7 +41,6 @@ type Builder struct {
 type CheckError struct {
 	Name   string
 	Failed []artifacts.Check
-	Log    string // file with all that was said
 }
 
 func (e *CheckError) Error() string {
@@ -326,7 +325,7 @@ func (b *Builder) timed(name string, run func() error) error {
 	return err
 }
 
-// openLog makes the file for what containers print. It stays when the image fails.
+// openLog makes the file for what the checks print. It stays when the image fails.
 func (b *Builder) openLog(p *Plan) (*os.File, error) {
 	dir := filepath.Join(b.LogDir, strings.ReplaceAll(p.Name, " ", "-"))
 	if err := os.MkdirAll(dir, 0o755); err != nil {

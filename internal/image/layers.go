@@ -3,13 +3,12 @@ package image
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
@@ -115,7 +114,7 @@ func (b *Builder) fragments(ctx context.Context, p *Plan, i int, below []Layer, 
 		changed, err := file("packages", func(w io.Writer) error { return b.aptLayer(ctx, p, i, below, w) })
 		return []string{changed}, err
 	case "wheels", "app":
-		return b.trees(ctx, p, i, dir)
+		return b.trees(ctx, p, i, below, dir)
 	case "files":
 		facts, blobs, err := factsOf(below)
 		if err != nil {
@@ -150,10 +149,10 @@ func ref(target, chain string) string { return LayerRepository + ":" + target + 
 // Refs are the names that an engine may have the layers of an image under.
 func (i *Image) Refs() []string {
 	var refs []string
-	h := sha256.New()
+	var keys []artifacts.Key
 	for _, l := range i.Layers {
-		fmt.Fprintln(h, l.Key)
-		refs = append(refs, ref(i.Target, hex.EncodeToString(h.Sum(nil))))
+		keys = append(keys, l.Key)
+		refs = append(refs, ref(i.Target, chainOf(keys)))
 	}
 	return refs
 }
@@ -205,19 +204,10 @@ func (b *Builder) others(p *Plan) []string {
 }
 
 // pythonContainer starts a container that has the Python of the plan and nothing
-// else that matters: the lowest layers up to it.
-func (b *Builder) pythonContainer(ctx context.Context, p *Plan) (*engine.Container, error) {
-	var layers []Layer
-	for i, planned := range p.Layers {
-		l, _, err := b.layer(ctx, p, i, layers)
-		if err != nil {
-			return nil, err
-		}
-		if layers = append(layers, l); planned.Name == "python" {
-			break
-		}
-	}
-	ref, err := b.lowerImage(ctx, p, layers)
+// else that matters: of some layers the lowest up to it.
+func (b *Builder) pythonContainer(ctx context.Context, p *Plan, layers []Layer) (*engine.Container, error) {
+	top := slices.IndexFunc(layers, func(l Layer) bool { return l.Name == "python" })
+	ref, err := b.lowerImage(ctx, p, layers[:top+1])
 	if err != nil {
 		return nil, err
 	}

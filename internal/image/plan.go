@@ -91,16 +91,6 @@ type Plan struct {
 	keep  []string        // of the links that layers are planned of so far
 }
 
-// ConflictError says that a package of the distro is wanted at a version and is
-// below at another: they were pinned at different times.
-type ConflictError struct {
-	Image, Package, Wanted, Below string
-}
-
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("image %s wants %s %s, and below it is %s", e.Image, e.Package, e.Wanted, e.Below)
-}
-
 // UnpinnedError says what has to be resolved before there can be a plan: the base
 // image, what a Python depends on, or a set of packages.
 type UnpinnedError struct {
@@ -191,11 +181,20 @@ func (p *Plan) lower() artifacts.Input {
 	return artifacts.Input{Name: "lower", Value: string(p.chain(len(p.Layers)))}
 }
 
-// chain is the hash of the keys of the first n layers.
+// chain is that of the first n layers.
 func (p *Plan) chain(n int) string {
-	h := sha256.New()
+	var keys []artifacts.Key
 	for _, l := range p.Layers[:n] {
-		fmt.Fprintln(h, l.Key)
+		keys = append(keys, l.Key)
+	}
+	return chainOf(keys)
+}
+
+// chainOf is the hash of the keys of layers that lie on each other.
+func chainOf(keys []artifacts.Key) string {
+	h := sha256.New()
+	for _, key := range keys {
+		fmt.Fprintln(h, key)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -230,105 +229,6 @@ func (p *Plan) addPython(l *Link, pins *project.Lock, installed map[string]strin
 		{Name: "install", Value: install.Format},
 	}
 	return p.add(planned, append(in, aptInputs(planned.apt)...))
-}
-
-// newPackages are those that are not installed yet. It notes them as installed.
-func newPackages(image string, packages []project.Package, installed map[string]string) ([]project.Package, error) {
-	var out []project.Package
-	for _, pkg := range packages {
-		id := pkg.Name + ":" + pkg.Arch
-		switch installed[id] {
-		case pkg.Version:
-		case "":
-			installed[id] = pkg.Version
-			out = append(out, pkg)
-		default:
-			return nil, &ConflictError{image, pkg.Name, pkg.Version, installed[id]}
-		}
-	}
-	return out, nil
-}
-
-func aptInputs(packages []project.Package) []artifacts.Input {
-	var in []artifacts.Input
-	for _, pkg := range packages {
-		in = append(in, artifacts.Input{Name: "apt." + pkg.Name + ":" + pkg.Arch, Value: pkg.Version + " " + pkg.Digest})
-	}
-	return in
-}
-
-// aptRequest is what a link asks apt for, and in whose name it is pinned. What is
-// installed below it, and what its house lists, is asked for at the version that is
-// there or was proved.
-func aptRequest(l *Link, withInit bool, installed map[string]string) (owner string, request []string) {
-	request = slices.Clone(l.Apt)
-	if withInit {
-		request = append(request, "tini")
-	}
-	if len(request) == 0 {
-		return "", nil
-	}
-	if l.House != nil {
-		for _, pkg := range l.House.Apt {
-			request = append(request, pkg.Name+"="+pkg.Version)
-		}
-	}
-	for id, version := range installed {
-		name, _, _ := strings.Cut(id, ":")
-		request = append(request, name+"="+version)
-	}
-	slices.Sort(request)
-	return "image " + l.Name, slices.Compact(request)
-}
-
-// addApt plans the layer of the distro's packages of a link, if it has any.
-func (p *Plan) addApt(l *Link, pins *project.Lock, installed map[string]string, withInit bool) error {
-	var packages []project.Package
-	if l.House != nil {
-		packages = l.House.Apt
-	}
-	if owner, request := aptRequest(l, withInit, installed); owner != "" {
-		set, ok := pinnedFor(pins, p.req.Target, owner, request)
-		if !ok {
-			return &UnpinnedError{What: "packages of " + p.req.Target.Distro.Codename + " for " + owner, set: project.SetPin{
-				Distro: p.req.Target.Distro.Codename, Arch: p.req.Target.Arch, For: owner, Request: request,
-			}}
-		}
-		packages = set.Packages
-	}
-	packages, err := newPackages(l.Name, packages, installed)
-	if err != nil || len(packages) == 0 {
-		return err
-	}
-	planned := &Planned{Name: "apt", Image: l.Name, apt: packages, link: l, By: names(packages)}
-	return p.add(planned, append(aptInputs(packages), p.lower(), artifacts.Input{Name: "install", Value: install.Format}))
-}
-
-func names(packages []project.Package) string {
-	const most = 6
-	var out []string
-	for _, pkg := range packages[:min(most, len(packages))] {
-		out = append(out, pkg.Name+" "+pkg.Version)
-	}
-	if more := len(packages) - most; more > 0 {
-		out = append(out, fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(out, ", ")
-}
-
-// pinnedFor is the pinned set of a request: the owner's, or one of somebody else who
-// asks for the same, as variants of an image do.
-func pinnedFor(pins *project.Lock, t distro.Target, owner string, request []string) (project.SetPin, bool) {
-	if set, ok := pins.Runtime(t.Distro.Codename, t.Arch, owner); ok && slices.Equal(set.Request, request) {
-		return set, true
-	}
-	i := slices.IndexFunc(pins.Runtimes, func(set project.SetPin) bool {
-		return set.Distro == t.Distro.Codename && set.Arch == t.Arch && strings.HasPrefix(set.For, "image ") && slices.Equal(set.Request, request)
-	})
-	if i < 0 {
-		return project.SetPin{}, false
-	}
-	return pins.Runtimes[i], true
 }
 
 // addWheels plans the layer of a house: the wheels that are not installed below.
@@ -405,9 +305,6 @@ func (p *Plan) addApp(l *Link) error {
 		{Name: "app." + l.App.Name, Value: l.App.Version + " sha256:" + l.App.SHA256 + " " + t.keep(), Note: l.App.File},
 	})
 }
-
-// pythonOwner is in whose name the packages are pinned that a Python needs.
-func pythonOwner(series string) string { return "python " + series }
 
 // recipe is what pybake knows about a version of a package.
 func (p *Plan) recipe(name, version string) recipes.Wheel {

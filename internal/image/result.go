@@ -105,7 +105,8 @@ func Read(store *artifacts.Store, a *artifacts.Artifact) (*Image, error) {
 // ReadReport reads where the layers of an image came from when it was made.
 func ReadReport(a *artifacts.Artifact) ([]Reported, error) {
 	var rows []Reported
-	return rows, readJSON(filepath.Join(a.Dir, reportFile), &rows)
+	err := readJSON(filepath.Join(a.Dir, reportFile), &rows)
+	return rows, err
 }
 
 func readJSON(name string, into any) error {

@@ -54,7 +54,7 @@ func indexKey(key string) string { return key + "-index" }
 
 // trees returns fragments that together hold the trees of a layer, and makes those
 // that are missing. What layers below have at the same places is compared.
-func (b *Builder) trees(ctx context.Context, p *Plan, n int, dir string) ([]string, error) {
+func (b *Builder) trees(ctx context.Context, p *Plan, n int, lower []Layer, dir string) ([]string, error) {
 	var trees []tree
 	for _, l := range p.Layers[:n] {
 		trees = append(trees, l.trees...)
@@ -64,21 +64,19 @@ func (b *Builder) trees(ctx context.Context, p *Plan, n int, dir string) ([]stri
 	paths, indexes := make([]string, len(trees)), make([]contents, len(trees))
 	var missing []int
 	for i, t := range trees {
-		path, ok, err := b.Trees.Get(t.key)
+		index, ok, err := b.index(t.key)
+		if ok && i >= below { // of those below no more is wanted
+			paths[i], ok, err = b.Trees.Get(t.key)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			if indexes[i], ok, err = b.index(t.key); err != nil {
-				return nil, err
-			}
-		}
-		if paths[i] = path; !ok {
+		if indexes[i] = index; !ok {
 			missing = append(missing, i)
 		}
 	}
 	if len(missing) > 0 {
-		err := b.timed("install "+plural(len(missing), "wheel"), func() error { return b.install(ctx, p, trees, missing, paths, indexes) })
+		err := b.timed("install "+plural(len(missing), "wheel"), func() error { return b.install(ctx, p, lower, trees, missing, paths, indexes) })
 		if err != nil {
 			return nil, err
 		}
@@ -95,8 +93,8 @@ func (b *Builder) index(key string) (c contents, ok bool, err error) {
 }
 
 // install makes the trees that are missing.
-func (b *Builder) install(ctx context.Context, p *Plan, trees []tree, missing []int, paths []string, indexes []contents) error {
-	c, err := b.pythonContainer(ctx, p)
+func (b *Builder) install(ctx context.Context, p *Plan, lower []Layer, trees []tree, missing []int, paths []string, indexes []contents) error {
+	c, err := b.pythonContainer(ctx, p, lower)
 	if err != nil {
 		return err
 	}
