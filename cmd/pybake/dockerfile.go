@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-
-	"github.com/pybake/pybake/internal/image"
 )
 
 func (a *app) dockerfileCommand() *cobra.Command {
@@ -65,23 +63,11 @@ func (r *imageRun) dockerfile(ctx context.Context, name, store string) (string, 
 	if err != nil {
 		return "", err
 	}
-	req, err := r.request(ctx, one)
-	if err != nil {
-		return "", err
-	}
-	pins, err := r.pins.Read()
-	if err != nil {
-		return "", err
-	}
-	plan, err := image.NewPlan(req, pins)
-	if err != nil {
-		return "", err
-	}
 	b, err := r.builder(ctx)
 	if err != nil {
 		return "", err
 	}
-	kit, err := b.Kit(ctx, plan, made.image)
+	kit, err := b.Kit(ctx, made.plan, made.image)
 	if err != nil {
 		return "", err
 	}
@@ -89,5 +75,5 @@ func (r *imageRun) dockerfile(ctx context.Context, name, store string) (string, 
 	if err != nil {
 		return "", err
 	}
-	return plan.Dockerfile(store + "/" + filepath.ToSlash(rel)), nil
+	return made.plan.Dockerfile(store + "/" + filepath.ToSlash(rel)), nil
 }

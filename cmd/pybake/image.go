@@ -95,7 +95,7 @@ With --json: a list of {"name", "key", "origin": "built"|"found", "id",
 	flags.StringVar(&f.wheels, "wheels", "", "the `lock` whose packages are installed")
 	flags.StringVar(&f.app, "app", "", "the `directory` of the project to install")
 	flags.StringArrayVar(&f.extras, "extra", nil, "an extra of the lock; may be repeated, as all of these")
-	flags.StringArrayVar(&f.groups, "group", nil, "a dependency `group` of the lock, beside the default ones")
+	flags.StringArrayVar(&f.groups, "group", nil, "a dependency `group` of the lock")
 	flags.StringArrayVar(&f.noGroups, "no-group", nil, "a dependency `group` to leave out")
 	flags.StringArrayVar(&f.apt, "apt", nil, "a `package` of the distro")
 	flags.StringArrayVar(&f.entrypoint, "entrypoint", nil, "a `word` of the command that runs")
@@ -122,11 +122,7 @@ func (a *app) completeImages(*cobra.Command, []string, string) ([]string, cobra.
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	var names []string
-	for _, i := range p.AllImages() {
-		names = append(names, i.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return imageNames(p.AllImages()), cobra.ShellCompDirectiveNoFileComp
 }
 
 // image makes images, each after those that it stands on.
@@ -230,6 +226,8 @@ type madeImage struct {
 	Steps  []artifacts.Step  `json:"steps"`
 
 	image *image.Image
+	plan  *image.Plan
+	req   image.Request
 }
 
 func (a *app) printImages(made []madeImage) error {
@@ -313,18 +311,26 @@ func (r *imageRun) deliver(ctx context.Context, m *madeImage, outputs []output) 
 }
 
 func (a *app) noSuchImage(all []project.Image, name string) error {
-	var known []string
-	for _, one := range all {
-		known = append(known, one.Name)
-	}
-	hint := ""
-	if near := strict.Near(name, known); len(near) > 0 {
-		hint = corrected(a.args, name, near[0], "")
-	}
-	if len(known) == 0 {
+	hint := a.nearImage(all, name)
+	if len(all) == 0 {
 		return usagef(hint, "image %s: pybake.toml has no [images.%s]", name, name)
 	}
-	return usagef(hint, "image %s: pybake.toml has %s", name, strings.Join(known, ", "))
+	return usagef(hint, "image %s: pybake.toml has %s", name, strings.Join(imageNames(all), ", "))
+}
+
+func imageNames(all []project.Image) (names []string) {
+	for _, one := range all {
+		names = append(names, one.Name)
+	}
+	return names
+}
+
+// nearImage is the command with the image that was likely meant, or "".
+func (a *app) nearImage(all []project.Image, name string) string {
+	if near := strict.Near(name, imageNames(all)); len(near) > 0 {
+		return corrected(a.args, name, near[0], "")
+	}
+	return ""
 }
 
 // plannedImage is what image --dry-run --json prints a list of.

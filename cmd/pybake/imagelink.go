@@ -77,7 +77,9 @@ func (r *imageRun) addHouse(ctx context.Context, l *image.Link, t distro.Target,
 	}
 	var made *artifacts.Artifact
 	if r.flags.dryRun {
-		made, err = r.findHouse(ctx, h)
+		if made, err = r.a.findHouse(ctx, h); made == nil && err == nil {
+			err = &advised{fmt.Errorf("%s would have to be made, and --dry-run makes none: there is no plan before", plan.Name), statusFailed, ""}
+		}
 	} else {
 		made, _, err = r.a.ensureHouse(ctx, h)
 	}
@@ -118,30 +120,6 @@ func (r *imageRun) mayBake(plan *wheels.Plan) error {
 	}
 	return &advised{fmt.Errorf("python %s for %s is not in the store, and %s", plan.Python, plan.Distro, why),
 		statusFailed, "pybake python " + plan.Python + " --distro " + plan.Distro}
-}
-
-// findHouse finds a house that may not be made.
-func (r *imageRun) findHouse(ctx context.Context, h *house) (found *artifacts.Artifact, err error) {
-	if former, err := h.Store.Lookup(h.plan.Name); err == nil {
-		if h.Finder, err = r.a.finder(h.project, h.req.Lock, h.Python, h.flags); err != nil {
-			return nil, err
-		}
-		if found, err := h.FindLike(ctx, h.plan, former); err == nil {
-			return found, nil
-		}
-	}
-	if err := r.a.settle(ctx, h); err != nil {
-		return nil, err
-	}
-	if found, err = h.Find(ctx, h.plan); errors.Is(err, artifacts.ErrNotFound) {
-		return nil, notMade(h.plan.Name)
-	}
-	return found, err
-}
-
-// notMade says what would have to be made before there is a plan.
-func notMade(what string) error {
-	return &advised{fmt.Errorf("%s would have to be made, and --dry-run makes nothing: there is no plan before", what), statusFailed, ""}
 }
 
 // house is a house on its way, which shares the connection of the run.

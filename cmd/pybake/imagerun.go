@@ -134,7 +134,7 @@ func (r *imageRun) one(ctx context.Context, one project.Image) (*madeImage, erro
 		return nil, nil
 	}
 	if plan != nil {
-		if m, err := r.found(ctx, plan); m != nil || err != nil {
+		if m, err := r.found(ctx, plan, req); m != nil || err != nil {
 			return m, err
 		}
 	}
@@ -153,7 +153,7 @@ func (r *imageRun) one(ctx context.Context, one project.Image) (*madeImage, erro
 	if err != nil {
 		return nil, err
 	}
-	return r.describe(made, plan, map[bool]string{true: "built", false: "found"}[built])
+	return r.describe(made, plan, req, map[bool]string{true: "built", false: "found"}[built])
 }
 
 // refused is an image whose parts do not fit together.
@@ -208,12 +208,12 @@ func (r *imageRun) expect(plan *image.Plan) {
 }
 
 // found is the image of a plan if store and engine have it, under its tags; else nil.
-func (r *imageRun) found(ctx context.Context, plan *image.Plan) (*madeImage, error) {
+func (r *imageRun) found(ctx context.Context, plan *image.Plan, req image.Request) (*madeImage, error) {
 	a, err := image.Find(ctx, r.store, plan)
 	if err != nil {
 		return nil, nil // Ensure says what is wrong, or mends it
 	}
-	m, err := r.describe(a, plan, "found")
+	m, err := r.describe(a, plan, req, "found")
 	if err != nil {
 		return nil, nil
 	}
@@ -230,7 +230,7 @@ func (r *imageRun) found(ctx context.Context, plan *image.Plan) (*madeImage, err
 }
 
 // describe is what is printed of an image.
-func (r *imageRun) describe(a *artifacts.Artifact, plan *image.Plan, origin string) (*madeImage, error) {
+func (r *imageRun) describe(a *artifacts.Artifact, plan *image.Plan, req image.Request, origin string) (*madeImage, error) {
 	img, err := image.Read(r.store, a)
 	if err != nil {
 		return nil, err
@@ -241,7 +241,7 @@ func (r *imageRun) describe(a *artifacts.Artifact, plan *image.Plan, origin stri
 	}
 	m := &madeImage{
 		Name: img.Name, Key: a.Key, Origin: origin, Dir: r.a.path(r.store.Path(a)), ID: img.ID, Digest: img.Digest, Tags: plan.Tags,
-		Layers: rows, Checks: a.Checks, Steps: a.Steps, image: img,
+		Layers: rows, Checks: a.Checks, Steps: a.Steps, image: img, plan: plan, req: req,
 	}
 	for _, l := range rows {
 		m.Size += l.Unpacked

@@ -49,7 +49,7 @@ func (a *app) findRun(p *project.Project, name, config string) (*runTarget, erro
 	one, ok := p.ImageNamed(name)
 	if !ok {
 		if config != "" {
-			return nil, usagef(a.nearImage(p, name), "%s: no image of pybake.toml: no run configuration %s", name, config)
+			return nil, usagef(a.nearImage(p.AllImages(), name), "%s: no image of pybake.toml: no run configuration %s", name, config)
 		}
 		t.ref = name
 		return t, nil
@@ -78,18 +78,6 @@ func (a *app) findRun(p *project.Project, name, config string) (*runTarget, erro
 	}
 	t.run, t.key = run, one.Key("runs."+config)
 	return t, nil
-}
-
-// nearImage is the command with the image that was likely meant, or "".
-func (a *app) nearImage(p *project.Project, name string) string {
-	var known []string
-	for _, one := range p.AllImages() {
-		known = append(known, one.Name)
-	}
-	if near := strict.Near(name, known); len(near) > 0 {
-		return corrected(a.args, name, near[0], "")
-	}
-	return ""
 }
 
 // tagged is a tag of the file: one reference, or those that match.
@@ -143,7 +131,7 @@ func (a *app) findImage(ctx context.Context, e *engine.Engine, t *runTarget) err
 		}
 	}
 	if t.image.Name == "" {
-		return &advised{fmt.Errorf("%s: neither an image of pybake.toml nor one that the engine holds", t.name), engine.StatusEngine, a.nearImage(t.project, t.name)}
+		return &advised{fmt.Errorf("%s: neither an image of pybake.toml nor one that the engine holds", t.name), engine.StatusEngine, a.nearImage(t.project.AllImages(), t.name)}
 	}
 	return &advised{fmt.Errorf("image %s: not built yet: the engine has no %s", t.name, cmp.Or(t.ref, t.image.Tags[0])), engine.StatusEngine, t.buildHint()}
 }

@@ -150,18 +150,14 @@ func (s *saving) collect(ctx context.Context, names []string, all bool) error {
 		if err != nil {
 			return err
 		}
-		req, err := s.run.request(ctx, one)
-		if err != nil {
-			return err
-		}
-		s.head.Arch = req.Target.Arch
+		s.head.Arch = made.req.Target.Arch
 		if slices.Contains(names, one.Name) {
 			if err := s.image(made); err != nil {
 				return err
 			}
 		}
 		if all {
-			if err := s.inputs(ctx, req); err != nil {
+			if err := s.inputs(ctx, made.req); err != nil {
 				return err
 			}
 		}

@@ -229,21 +229,12 @@ func (a *app) ensureHouse(ctx context.Context, h *house) (_ *artifacts.Artifact,
 		}
 	}
 	repin := h.flags.repin || len(h.flags.repinBuild) > 0
-	if former, err := h.Store.Lookup(h.plan.Name); err == nil && !repin && !h.Verify {
-		if h.Finder, err = a.finder(h.project, h.req.Lock, h.Python, h.flags); err != nil {
+	if repin || h.Verify {
+		if err := a.settle(ctx, h); err != nil {
 			return nil, false, err
 		}
-		if found, err := h.FindLike(ctx, h.plan, former); err == nil {
-			return found, false, nil
-		}
-	}
-	if err := a.settle(ctx, h); err != nil {
-		return nil, false, err
-	}
-	if !repin && !h.Verify {
-		if found, err := h.Find(ctx, h.plan); err == nil {
-			return found, false, nil
-		}
+	} else if found, err := a.findHouse(ctx, h); found != nil || err != nil {
+		return found, false, err
 	}
 	if err := a.connectHouse(ctx, h); err != nil {
 		return nil, false, err
@@ -255,6 +246,27 @@ func (a *app) ensureHouse(ctx context.Context, h *house) (_ *artifacts.Artifact,
 	}
 	a.expectHouse(h)
 	return h.Ensure(ctx, h.plan)
+}
+
+// findHouse is the house if the store has it, else nil; what it is made of is settled
+// then. As long as a former house tells, no index is asked.
+func (a *app) findHouse(ctx context.Context, h *house) (*artifacts.Artifact, error) {
+	if former, err := h.Store.Lookup(h.plan.Name); err == nil {
+		if h.Finder, err = a.finder(h.project, h.req.Lock, h.Python, h.flags); err != nil {
+			return nil, err
+		}
+		if found, err := h.FindLike(ctx, h.plan, former); err == nil {
+			return found, nil
+		}
+	}
+	if err := a.settle(ctx, h); err != nil {
+		return nil, err
+	}
+	found, err := h.Find(ctx, h.plan)
+	if err != nil {
+		return nil, nil // Ensure says what is wrong, or mends it
+	}
+	return found, nil
 }
 
 // expectHouse tells the display how long the steps are likely to take that every

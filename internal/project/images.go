@@ -21,7 +21,7 @@ type Image struct {
 	Python     string             `toml:"python"`     // "3.13.5" or "3.13"; or empty
 	Wheels     string             `toml:"wheels"`     // a lock: "requirements.lock", within the directory of pybake.toml; or empty
 	Extras     []string           `toml:"extras"`     // of that lock: "postgres"
-	Groups     []string           `toml:"groups"`     // of that lock, beside the default ones: "tests"
+	Groups     []string           `toml:"groups"`     // of that lock: "tests"
 	NoGroups   []string           `toml:"no-groups"`  // not these
 	App        string             `toml:"app"`        // directory to install: ".", within the directory of pybake.toml; or empty
 	Files      map[string]string  `toml:"files"`      // "/etc/shop/prod.toml": "conf/prod.toml", likewise
