@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/recipes"
 	"github.com/pybake/pybake/wheels/lock"
@@ -79,23 +80,6 @@ type Plan struct {
 	again  bool  // it is going to be built again soon, with other contents
 }
 
-// machine is the architecture as uname -m says it.
-func machine(arch string) string {
-	switch arch {
-	case "amd64":
-		return "x86_64"
-	case "arm64":
-		return "aarch64"
-	case "i386":
-		return "i686"
-	case "armhf":
-		return "armv7l"
-	case "ppc64el":
-		return "ppc64le"
-	}
-	return arch
-}
-
 // NewPlan selects from a lock what the target needs. Packages that the lock knows
 // by hash only have neither origin nor file yet. Problems of the lock are
 // strict.Errors.
@@ -135,7 +119,7 @@ func NewPlan(req Request) (*Plan, error) {
 // aim works out what the target is, for the plan and for its lock.
 func (p *Plan) aim(req Request) (err error) {
 	t := req.Select
-	t.Python, t.Arch = req.Python, machine(req.Arch)
+	t.Python, t.Arch = req.Python, distro.Target{Distro: req.Distro, Arch: req.Arch}.Machine()
 	if t.Glibc, err = twoNumbers(req.Distro.Glibc); err != nil {
 		return fmt.Errorf("distro %s: glibc: %w", req.Distro.Codename, err)
 	}

@@ -83,6 +83,23 @@ type Target struct {
 // String is "trixie-amd64".
 func (t Target) String() string { return t.Distro.Codename + "-" + t.Arch }
 
+// Machine is the architecture as uname -m says it: "x86_64".
+func (t Target) Machine() string {
+	switch t.Arch {
+	case "amd64":
+		return "x86_64"
+	case "arm64":
+		return "aarch64"
+	case "i386":
+		return "i686"
+	case "armhf":
+		return "armv7l"
+	case "ppc64el":
+		return "ppc64le"
+	}
+	return t.Arch
+}
+
 // ErrOffline is in the chain of an error when something is not here and may
 // not be fetched.
 var ErrOffline = errors.New("offline")

@@ -56,7 +56,7 @@ func (b *Builder) check(ctx context.Context, p *Plan, img *Image, log io.Writer)
 // checked is what package check wants to know of an image.
 func (b *Builder) checked(p *Plan, img *Image) (check.Image, error) {
 	i := check.Image{
-		Base: 1, Series: p.Series, Machine: machine(p.req.Target.Arch), User: img.Config.User, Workdir: img.Config.Workdir,
+		Base: 1, Series: p.Series, Machine: p.req.Target.Machine(), User: img.Config.User, Workdir: img.Config.Workdir,
 		Env: img.Config.Env, Entrypoint: img.Config.Entrypoint, Cmd: img.Config.Cmd, Check: p.top.Check, Keep: p.top.Keep,
 		New: map[string]bool{}, Skip: map[string]map[string]string{}, Absent: map[string]map[string]string{},
 	}
@@ -98,12 +98,4 @@ func (b *Builder) checked(p *Plan, img *Image) (check.Image, error) {
 		}
 	}
 	return i, nil
-}
-
-// machine is the architecture as uname -m says it.
-func machine(arch string) string {
-	if name := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "i386": "i686", "armhf": "armv7l", "ppc64el": "ppc64le"}[arch]; name != "" {
-		return name
-	}
-	return arch
 }

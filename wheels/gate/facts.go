@@ -118,7 +118,7 @@ func (g *Gate) parts(wheels []*whl.Wheel, project ...string) []*part {
 // binary is an ELF file that runs on the target; false for all others.
 func (g *Gate) binary(l layout, name pep.WheelName, f whl.ELF) (b binary, ok bool) {
 	at := l.place(name, f.Path)
-	if at == "" || !f.Linked || f.Machine != machines[g.Target.Arch] || musl(f.Needed) {
+	if at == "" || !f.Linked || f.Machine != g.Target.Machine() || musl(f.Needed) {
 		return b, false
 	}
 	b = binary{Path: at, Needed: f.Needed, soname: f.Soname, runPath: slices.Concat(f.RPath, f.RunPath)}
@@ -126,11 +126,6 @@ func (g *Gate) binary(l layout, name pep.WheelName, f whl.ELF) (b binary, ok boo
 		b.Module = moduleName(at, l.site())
 	}
 	return b, true
-}
-
-// machines are architectures of Debian as elfcheck names them.
-var machines = map[string]string{
-	"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l", "i386": "i686", "ppc64el": "ppc64le", "riscv64": "riscv64", "s390x": "s390x",
 }
 
 // musl is whether a file is for that C library, which no distro here has as
