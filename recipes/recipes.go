@@ -286,3 +286,13 @@ func first(s []string) string {
 	}
 	return s[0]
 }
+
+// With is the set with more releases, which replace what it knew of their versions.
+func (s *Set) With(more ...Release) *Set {
+	with := *s
+	with.releases = maps.Clone(s.releases)
+	for _, r := range more {
+		with.releases[r.Version] = r
+	}
+	return &with
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/index"
 	"github.com/pybake/pybake/internal/pep"
+	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/lock"
 )
 
@@ -75,6 +76,24 @@ func (f *Finder) Settle(ctx context.Context, p *Plan) error {
 // same lock makes likely: of a package that the lock knows by hashes alone, the file
 // that this one has. No index is asked. Else ErrNotFound.
 func (b *Builder) FindLike(ctx context.Context, p *Plan, former *artifacts.Artifact) (*artifacts.Artifact, error) {
+	like, err := p.like(former)
+	if err != nil {
+		return nil, err
+	}
+	return b.Find(ctx, like)
+}
+
+// InputsLike are Inputs of the plan, settled as FindLike does it.
+func (b *Builder) InputsLike(ctx context.Context, p *Plan, former *artifacts.Artifact, pins *project.Lock) ([]artifacts.Input, error) {
+	like, err := p.like(former)
+	if err != nil {
+		return nil, err
+	}
+	return b.Inputs(ctx, like, pins)
+}
+
+// like is the plan, settled by what a former house has; else ErrNotFound.
+func (p *Plan) like(former *artifacts.Artifact) (*Plan, error) {
 	known, err := ReadDetails(former.Dir)
 	if err != nil {
 		return nil, err
@@ -88,7 +107,7 @@ func (b *Builder) FindLike(ctx context.Context, p *Plan, former *artifacts.Artif
 		}
 		like.Packages = append(like.Packages, &one)
 	}
-	return b.Find(ctx, &like)
+	return &like, nil
 }
 
 // chooseLike settles a package by the file that a former house has of it, and says

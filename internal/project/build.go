@@ -167,13 +167,15 @@ func (l *Lock) SetArchive(pin ArchivePin) { set(&l.Archives, pin) }
 func (p BuildPin) id() pinID   { return pinID{p.Name, p.Source, p.Distro, p.Arch, p.Python} }
 func (p ArchivePin) id() pinID { return pinID{p.URL, p.Commit} }
 
-// checkBuilds refuses to write pins that could not be read back.
-func checkBuilds(l Lock) error {
+// checkPins refuses to write pins that could not be read back.
+func checkPins(l Lock) error {
 	doc, err := strict.Decode(LockFile, nil, &struct{}{})
 	if err != nil {
 		return err
 	}
 	c := lockChecker{doc: doc, seen: map[string]bool{}}
+	c.pythons(&l)
+	c.releases(&l)
 	c.builds(&l)
 	strict.Sort(c.errs)
 	return c.errs.Err()

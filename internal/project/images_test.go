@@ -283,7 +283,7 @@ func FuzzImages(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		p := &Project{}
 		var err error
-		if p.doc, err = decode(File, []byte(text), p, p.problems); err != nil {
+		if p.doc, err = decode(File, []byte(text), p, func(doc *strict.Doc) strict.Errors { return p.problems(doc, "/shop") }); err != nil {
 			return
 		}
 		var names []string

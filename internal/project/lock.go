@@ -48,14 +48,16 @@ const lockHeader = "# Made by pybake: the pins of everything that floats. Commit
 //	  'gcc-14 14.2.0-19 amd64 sha256:5f1c…',
 //	]
 //
-// and [[runtime]] like [[builder]], [[profile]], [[archive]], and [[build]], which
-// [BuildPin] shows.
+// and [[runtime]] like [[builder]], [[profile]], [[archive]], and those that
+// [PythonPin], [ReleasePin] and [BuildPin] show.
 //
 // The architecture is Debian's name of it; a digest is "sha256:" and 64
 // lower-case hex digits. There is at most one pin of a kind for what its
 // lookup takes. Nobody but pybake writes the file, with [Update].
 type Lock struct {
 	Format   int          `toml:"format"`
+	Pythons  []PythonPin  `toml:"python,omitempty"`
+	Releases []ReleasePin `toml:"release,omitempty"`
 	Bases    []BasePin    `toml:"base,omitempty"`
 	Builders []SetPin     `toml:"builder,omitempty"`
 	Runtimes []SetPin     `toml:"runtime,omitempty"`
@@ -198,7 +200,7 @@ func set[P pin](pins *[]P, p P) {
 // they were set.
 func (l *Lock) Bytes() ([]byte, error) {
 	sorted := Lock{
-		Format: LockFormat, Bases: sortPins(l.Bases), Builders: sortPins(l.Builders), Runtimes: sortPins(l.Runtimes),
+		Format: LockFormat, Pythons: sortPins(l.Pythons), Releases: sortPins(l.Releases), Bases: sortPins(l.Bases), Builders: sortPins(l.Builders), Runtimes: sortPins(l.Runtimes),
 		Profiles: sortPins(l.Profiles), Archives: sortPins(l.Archives), Builds: sortPins(l.Builds),
 	}
 	for i := range sorted.Bases {
@@ -210,7 +212,7 @@ func (l *Lock) Bytes() ([]byte, error) {
 			pins[i].Request = sortTexts(pins[i].Request)
 		}
 	}
-	if err := checkBuilds(sorted); err != nil {
+	if err := checkPins(sorted); err != nil {
 		return nil, fmt.Errorf("encode %s: %w", LockFile, err)
 	}
 	for i, p := range sorted.Builds {
@@ -264,6 +266,8 @@ func (l *Lock) problems(doc *strict.Doc) strict.Errors {
 	if l.Format != LockFormat {
 		c.report("format", "want %d", LockFormat)
 	}
+	c.pythons(l)
+	c.releases(l)
 	for i, p := range l.Bases {
 		key := fmt.Sprintf("base[%d]", i)
 		c.target(key, p.Distro, p.Arch)

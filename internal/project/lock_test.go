@@ -33,8 +33,20 @@ func sample() *Lock {
 		Builders: []SetPin{{Distro: "trixie", Arch: "amd64", For: "python 3.13", Request: []string{"gcc", "make"}, Packages: []Package{gcc, make}}},
 		Runtimes: []SetPin{{Distro: "trixie", Arch: "amd64", For: "python 3.13", Request: []string{"libssl3t64"}, Packages: []Package{{"libssl3t64", "3.5.1-1~deb13u1", "amd64", digest("3")}}}},
 		Profiles: []ProfilePin{{Series: "3.13", Distro: "trixie", Arch: "amd64", Variant: "pgo+lto", Compiler: "gcc 14.2.0-19", Workload: "-m test --pgo", Digest: digest("d")}},
+		Pythons: []PythonPin{
+			{Want: "3.11.9", Version: "3.11.9", TGZ: hash("5")},
+			{Want: "3.13", Version: "3.13.5", XZ: hash("6"), TGZ: hash("7"), From: "https://mirror.example.org/python/", Proof: "OpenPGP signature of Thomas Wouters’ key", Next: "3.13.6", NextSince: "2025-08-07T01:00:12Z"},
+			{Want: "3.15", Version: "3.15.0b4", XZ: hash("8"), Next: "3.15.0rc1", NextSince: "2026-08-07T01:00:12Z"},
+		},
+		Releases: []ReleasePin{
+			{Python: "3.13.5", Distro: "bookworm", Arch: "amd64", Variant: "full", Release: 1, Inputs: hash("9")},
+			{Python: "3.13.5", Distro: "trixie", Arch: "amd64", Variant: "fast", Release: 12, Inputs: hash("a")},
+			{Python: "3.13.5", Distro: "trixie", Arch: "amd64", Variant: "full", Release: 2, Inputs: hash("b")},
+		},
 	}
 }
+
+func hash(digit string) string { return strings.Repeat(digit, 64) }
 
 // TestLockRoundTrip writes pins in every order and reads them back.
 func TestLockRoundTrip(t *testing.T) {
@@ -54,6 +66,13 @@ func TestLockRoundTrip(t *testing.T) {
 		l.SetBuilder(builder)
 		l.SetRuntime(sample().Runtimes[0])
 		l.SetProfile(sample().Profiles[0])
+		for _, i := range rand.Perm(3) {
+			python, release := sample().Pythons[i], sample().Releases[i]
+			l.SetPython(PythonPin{Want: python.Want, Version: "3.0.1"})
+			l.SetPython(python) // replaces
+			l.SetRelease(ReleasePin{Python: release.Python, Distro: release.Distro, Arch: release.Arch, Variant: release.Variant})
+			l.SetRelease(release)
+		}
 		if err := l.Write(path); err != nil {
 			t.Fatal(err)
 		}
@@ -95,11 +114,20 @@ func TestLookup(t *testing.T) {
 		t.Errorf("profile: %+v, %v", pin, ok)
 	}
 	like.Compiler = "gcc 15"
+	if pin, ok := l.Python("3.13"); !ok || pin.Version != "3.13.5" {
+		t.Errorf("python: %+v, %v", pin, ok)
+	}
+	want := sample().Releases[1]
+	if pin, ok := l.Release(ReleasePin{Python: "3.13.5", Distro: "trixie", Arch: "amd64", Variant: "fast", Release: 1}); !ok || pin != want {
+		t.Errorf("release: %+v, %v", pin, ok)
+	}
+	_, python := l.Python("3.13.5")
+	_, release := l.Release(ReleasePin{Python: "3.13.5", Distro: "trixie", Arch: "arm64", Variant: "fast"})
 	_, profile := l.Profile(like)
 	_, base := l.Base("jammy", "amd64")
 	_, builder := l.Builder("trixie", "amd64", "python 3.12")
 	_, runtime := l.Runtime("trixie", "arm64", "python 3.13")
-	if profile || base || builder || runtime {
+	if profile || base || builder || runtime || python || release {
 		t.Error("found what is not there")
 	}
 }
@@ -144,7 +172,11 @@ func TestReadLockProblems(t *testing.T) {
 		"lock-no-format": "[[base]]\n",
 		"lock-values": strings.NewReplacer("'mmdebstrap'", "'magic'", "bookworm'", "../x'", digest("1"), "", digest("a"), "sha256:A",
 			"'apt 3.0.3 amd64'", "'apt'", "'arm64'", "'amd64'").Replace(good),
-		"lock-pins":   strings.NewReplacer("'mmdebstrap'", "'magic'", "bookworm'", "../x'", " "+digest("1"), "", digest("a"), "sha256:A", "'arm64'", "'amd64'").Replace(good),
+		"lock-pins": strings.NewReplacer("'mmdebstrap'", "'magic'", "bookworm'", "../x'", " "+digest("1"), "", digest("a"), "sha256:A", "'arm64'", "'amd64'").Replace(good),
+		"lock-pythons": strings.NewReplacer("want = '3.15'", "want = '3.14'", "want = '3.13'", "want = '3.11.9'", "version = '3.13.5'", "version = '3.13'", hash("5"), "5", "'2026-08-07T01:00:12Z'", "'yesterday'",
+			"next = '3.13.6'", "next = '3.13.x'", "'OpenPGP", "'"+strings.Repeat("x", 1000), hash("8"), "").Replace(good),
+		"lock-next": strings.NewReplacer("version = '3.13.5'", "version = '3.13.6'", "'3.15.0rc1'", "'3.15.0b3'", "next-since = '2026-08-07T01:00:12Z'\n", "",
+			"variant = 'full'", "variant = 'pgo'", "release = 2", "release = 0", hash("9"), "sha256:"+hash("9"), "'fast'", "'pgo'", "'bookworm'", "'book worm'").Replace(good),
 		"lock-merged": "<<<<<<< ours\n" + good,
 		"lock-types":  strings.NewReplacer("[[base]]", "[base.x]", "format = 1", "format = '1'").Replace(good),
 	} {
@@ -192,6 +224,13 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("written although nothing changed: %v", err)
 	}
 	// A pin that could not be read back is not written.
+	err = Update(path, func(l *Lock) error {
+		l.SetPython(PythonPin{Want: "3.13", Version: "3.13.5"})
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "python[0]: neither xz nor tgz") {
+		t.Errorf("a pin without a hash: %v", err)
+	}
 	err = Update(path, func(l *Lock) error {
 		l.SetBuilder(SetPin{Distro: "trixie", Arch: "amd64", Packages: []Package{{Name: "two words"}}})
 		return nil

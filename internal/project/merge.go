@@ -3,6 +3,7 @@ package project
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -10,13 +11,16 @@ import (
 // what the two pin differently, where l keeps its own: "runtime trixie amd64
 // python 3.13".
 func (l *Lock) Merge(from *Lock) (other []string) {
-	return append(append(append(append(append(
+	return slices.Concat(
+		merge("python", &l.Pythons, from.Pythons),
+		merge("release", &l.Releases, from.Releases),
 		merge("base", &l.Bases, from.Bases),
-		merge("builder", &l.Builders, from.Builders)...),
-		merge("runtime", &l.Runtimes, from.Runtimes)...),
-		merge("profile", &l.Profiles, from.Profiles)...),
-		merge("archive", &l.Archives, from.Archives)...),
-		merge("build", &l.Builds, from.Builds)...)
+		merge("builder", &l.Builders, from.Builders),
+		merge("runtime", &l.Runtimes, from.Runtimes),
+		merge("profile", &l.Profiles, from.Profiles),
+		merge("archive", &l.Archives, from.Archives),
+		merge("build", &l.Builds, from.Builds),
+	)
 }
 
 func merge[P pin](kind string, into *[]P, from []P) (other []string) {

@@ -77,6 +77,44 @@
 //	workdir   = "/srv"
 //	tty       = true
 //
+//	[matrix]              what `pybake refresh` keeps current
+//	pythons  = ["3.13", "3.11.9", ">=3.9, <3.15"]    a series is its newest release, a range
+//	                                    that of each of its series; else python
+//	distros  = ["bookworm", "trixie"]   else distro
+//	variants = ["full"]                 or "fast"; "full" if it is not given
+//	locks    = ["requirements.lock"]    else those of [wheels]
+//	images   = ["web"]                  else all of the file; [] is none
+//	exclude  = [{ python = "<3.11", distro = "trixie" }, { lock = "gpu.lock", distro = "bookworm" }]
+//	                                    what has all that one of these says is left out; keys
+//	                                    python, distro, variant, lock, image
+//
+//	[refresh]             how it does that; every key may be missing
+//	cooldown   = "3d"                   a new release of CPython waits for so long; else not at all
+//	deadline   = "6h"                   starts nothing that is not done by then
+//	disk       = "5GB"                  stays free
+//	memory     = "8GB"                  for what runs at once
+//	jobs       = 2                      at once
+//	releases   = ["releases.csv", "https://mirror.example.org/python/"]    where new releases are
+//	                                    looked for: tables, directories, addresses; else python.org;
+//	                                    [] is nowhere
+//	on-failure = ["notify", "{report}"]    a command; {report} is the path of a text
+//	webhook    = "https://hooks.example.org/${TOKEN}"
+//
+//	[publish]             what others install from
+//	dir    = "published"                of its own: not in the store, nor the other way round
+//	key    = "${HOME}/.config/pybake/signing.key"    a file that signs; neither in dir nor in the store
+//	url    = "https://baked.example.org/"    where dir is served
+//	valid  = "7d"                       how long a signature is good
+//	keep   = 5                          generations
+//	push   = false                      images go to the registries of their tags
+//	origin = "pybake"                   of the apt repositories
+//
+// The values of valid, keep, push, origin and dir are those that hold where none is
+// given. A length of time is a whole number with one of the units m h d w.
+// ${NAME} is known in webhook and key, too. A range of Pythons is in the grammar of
+// github.com/Masterminds/semver. The address of a webhook is as that of an index,
+// and holds nothing else that looks like a token.
+//
 // Paths on the right of files, wheels and app are within the directory of the
 // file. Names of images, variants and run configurations are lower-case, as
 // components of an image reference are (github.com/distribution/reference).
@@ -88,6 +126,8 @@
 // An unknown key, a wrong type or an impossible value is refused; all problems
 // are reported at once, as [strict.Errors]. Whether a Python or a distro is
 // known is for the recipes to say: see [Project.At].
+//
+// [Schema] says the same to editors, as far as a JSON schema can.
 //
 // pybake.lock holds a pin for whatever floats; see [Lock].
 package project
@@ -125,6 +165,10 @@ type Project struct {
 	Indexes []Index           `toml:"index"`  // by priority
 	Images  map[string]Image  `toml:"images"` // by name, as in the file; see AllImages
 
+	Matrix      Matrix      `toml:"matrix"`
+	Refresh     Refresh     `toml:"refresh"`
+	Publication Publication `toml:"publish"`
+
 	doc *strict.Doc
 }
 
@@ -160,21 +204,27 @@ func Load(root string) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Project{}
-	if p.doc, err = decode(file, data, p, p.problems); err != nil {
-		return nil, err
-	}
-	if p.Root, err = filepath.Abs(root); err != nil {
+	dir, err := filepath.Abs(root)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
+	p := &Project{}
+	if p.doc, err = decode(file, data, p, func(doc *strict.Doc) strict.Errors { return p.problems(doc, dir) }); err != nil {
+		return nil, err
+	}
+	p.Root = dir
 	if p.Store != "" {
 		p.Store = p.abs(p.Store)
 	}
-	for i, source := range p.Sources {
-		if !isURL(source) {
-			p.Sources[i] = p.abs(source)
+	for _, places := range [][]string{p.Sources, p.Refresh.Releases} {
+		for i, place := range places {
+			if !isURL(place) {
+				places[i] = p.abs(place)
+			}
 		}
 	}
+	p.fillMatrix()
+	p.Publication = p.Publication.In(dir)
 	return p, nil
 }
 
@@ -204,12 +254,7 @@ func (p *Project) LockPath(store string) string {
 	return filepath.Join(p.Root, LockFile)
 }
 
-func (p *Project) abs(path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(p.Root, path)
-}
+func (p *Project) abs(path string) string { return below(p.Root, path) }
 
 var (
 	codenamePattern = regexp.MustCompile(`^[a-z]+$`)
@@ -217,7 +262,7 @@ var (
 )
 
 // problems are what is wrong with the values, beyond their types.
-func (p *Project) problems(doc *strict.Doc) strict.Errors {
+func (p *Project) problems(doc *strict.Doc, root string) strict.Errors {
 	r := &reporter{doc: doc}
 	report := r.report
 	for key, value := range map[string]string{"python": p.Python, "distro": p.Distro, "store": p.Store} {
@@ -248,6 +293,9 @@ func (p *Project) problems(doc *strict.Doc) strict.Errors {
 	r.wheels(p.Wheels)
 	r.indexes(p.Indexes)
 	r.images(p.Images)
+	r.matrix(p)
+	r.refresh(p.Refresh)
+	r.publication(p.Publication, root, p.Store)
 	return r.errs
 }
 

@@ -63,9 +63,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestLoad(t *testing.T) {
-	root := t.TempDir()
-	write(t, filepath.Join(root, File), `python = "3.13.5"
+const tools = `python = "3.13.5"
 distro = "trixie"
 store = "out/baked"
 sources = ["/srv/mirror", "mirror/../sources", "https://mirror.example.org/python/"]
@@ -89,7 +87,11 @@ url = "https://${CORP_USER}:${CORP_TOKEN}@pypi.example.org/simple/"
 [[index]]
 name = "here"
 url = "http://127.0.0.1:3141/root/${STAGE}/+simple/"
-`)
+`
+
+func TestLoad(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, File), tools)
 	p, err := Load(root)
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +113,11 @@ url = "http://127.0.0.1:3141/root/${STAGE}/+simple/"
 			{"corp", "https://${CORP_USER}:${CORP_TOKEN}@pypi.example.org/simple/"},
 			{"here", "http://127.0.0.1:3141/root/${STAGE}/+simple/"},
 		},
+		Matrix: Matrix{
+			Pythons: []string{"3.13.5"}, Distros: []string{"trixie"}, Variants: []string{"full"},
+			Locks: []string{"requirements.lock", "services/api/uv.lock"},
+		},
+		Publication: Publication{Dir: filepath.Join(root, "published"), Valid: Duration(7 * day), Keep: 5, Origin: "pybake"},
 	}
 	if diff := cmp.Diff(want, p, cmpopts.IgnoreUnexported(Project{})); diff != "" {
 		t.Error(diff)

@@ -53,6 +53,10 @@ var (
 	// a name is likely a token.
 	userPattern = regexp.MustCompile(`^([A-Za-z0-9._-]{1,20}|\$\{[A-Za-z0-9_]+\})(:\$\{[A-Za-z0-9_]+\})?$`)
 
+	// What a word of an address may be that nobody made up: 20 letters and digits
+	// without a break.
+	tokenPattern = regexp.MustCompile(`[A-Za-z0-9]{20,}`)
+
 	// What a requirements file may hold beside requirements, hashes, -r and -c.
 	allowable = []string{
 		"--build-option", "--config-setting", "--config-settings", "--extra-index-url", "--find-links", "--global-option",
@@ -151,13 +155,7 @@ func (r *reporter) each(key string, values []string, same func(string) string, c
 
 // wheels reports what is wrong with [wheels].
 func (r *reporter) wheels(w Wheels) {
-	asIs := func(s string) string { return s }
-	r.each("wheels.locks", w.Locks, filepath.Clean, func(path string) error {
-		if !filepath.IsLocal(path) || filepath.Clean(path) == "." {
-			return fmt.Errorf("%q: want the path of a file within the directory of %s", path, File)
-		}
-		return nil
-	})
+	r.each("wheels.locks", w.Locks, filepath.Clean, checkLockPath)
 	r.each("wheels.allow", w.Allow, asIs, func(option string) error {
 		if slices.Contains(allowable, option) {
 			return nil
@@ -218,36 +216,67 @@ func (r *reporter) indexes(indexes []Index) {
 // is believed when build requirements are pinned; and credentials, unless they
 // are variables. No error repeats them.
 func checkIndex(address string) error {
+	u, err := checkSecure(address)
+	switch {
+	case err != nil || u == nil:
+		return err
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("an address with ? or #: want that of the index alone")
+	}
+	return nil
+}
+
+// checkWebhook refuses likewise an address that is told more than a report. The
+// whole of it is often a secret, so what looks like one is refused, too.
+func checkWebhook(address string) error {
+	u, err := checkSecure(address)
+	switch {
+	case err != nil || u == nil:
+		return err
+	case u.Fragment != "":
+		return errors.New("an address with #")
+	case slices.ContainsFunc(tokenPattern.FindAllString(u.Path+"?"+u.RawQuery, -1), isToken):
+		return errors.New("what looks like a token; write ${VAR} for it")
+	}
+	return nil
+}
+
+// isToken is whether a long word has letters and digits.
+func isToken(word string) bool {
+	return strings.ContainsAny(word, "0123456789") && strings.Trim(word, "0123456789") != ""
+}
+
+// checkSecure refuses an address that is neither https nor on this machine itself,
+// and one with credentials that are no variables. What it returns has an x for
+// every variable; it is nil if a variable decides where the address leads.
+func checkSecure(address string) (*url.URL, error) {
 	if address == "" {
-		return errors.New("missing or empty")
+		return nil, errors.New("missing or empty")
 	}
 	if loc := varPattern.FindStringIndex(address); loc != nil && loc[0] == 0 && !strings.Contains(address, "@") {
-		return nil // all or its beginning is a variable: looked at when that is known
+		return nil, nil // all or its beginning is a variable: looked at when that is known
 	}
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok || !schemePattern.MatchString(scheme) {
-		return errors.New("want an https address")
+		return nil, errors.New("want an https address")
 	}
 	host, path, _ := strings.Cut(rest, "/")
 	if user, after, found := cutLast(host, "@"); found {
 		if !userPattern.MatchString(user) {
-			return errors.New("an address with credentials; keep them in netrc or a keyring, or write ${VAR} for them")
+			return nil, errors.New("an address with credentials; keep them in netrc or a keyring, or write ${VAR} for them")
 		}
 		host = after
 	}
 	u, err := url.Parse(scheme + "://" + varPattern.ReplaceAllString(host+"/"+path, "x"))
-	if err != nil || u.User != nil || u.Hostname() == "" {
-		return errors.New("not an address")
-	}
 	switch {
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return errors.New("an address with ? or #: want that of the index alone")
+	case err != nil || u.User != nil || u.Hostname() == "":
+		return nil, errors.New("not an address")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return fmt.Errorf("http://%s/: want https: only an index on this machine itself may do without", u.Host)
+		return nil, fmt.Errorf("http://%s/: want https: only what is on this machine itself may do without", u.Host)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%s: want an https address", scheme)
+		return nil, fmt.Errorf("%s: want an https address", scheme)
 	}
-	return nil
+	return u, nil
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
