@@ -24,13 +24,15 @@ import (
 // follows from both. The verbs are its methods.
 type app struct {
 	sys         *system
-	display     *display
+	screen      *display
+	display     reporter // the screen, or a part of it
 	log         *slog.Logger
 	flags       globalFlags
 	args        []string         // of the command line, without the program
 	commandLine string           // "pybake python 3.13.5", for those who wait for its locks
 	loaded      *project.Project // nil: not read yet
 	set         *recipes.Set     // likewise
+	locks       *lockCache       // likewise
 	ended       chan struct{}    // closed when all is cleaned up
 
 	// replan returns, by kind, the inputs that an artifact would be made from
@@ -49,7 +51,8 @@ type globalFlags struct {
 }
 
 func newApp(sys *system) *app {
-	a := &app{sys: sys, display: newDisplay(sys), ended: make(chan struct{})}
+	screen := newDisplay(sys)
+	a := &app{sys: sys, screen: screen, display: screen, locks: &lockCache{}, ended: make(chan struct{})}
 	a.replan = map[string]func(context.Context, *artifacts.Artifact) ([]artifacts.Input, error){python.Kind: a.replanPython}
 	a.setLog()
 	return a

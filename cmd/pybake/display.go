@@ -94,6 +94,11 @@ func (d *display) Expect(steps []artifacts.Step) {
 // Step begins a step and returns what ends it, with the error if it failed.
 // Calling that a second time does nothing.
 func (d *display) Step(name string) (end func(error)) {
+	s := d.begin(name)
+	return func(err error) { d.end(s, err) }
+}
+
+func (d *display) begin(name string) *step {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := &step{name: name, start: d.now(), likely: d.likely[name]}
@@ -104,7 +109,7 @@ func (d *display) Step(name string) (end func(error)) {
 	}
 	d.draw()
 	d.animate()
-	return func(err error) { d.end(s, err) }
+	return s
 }
 
 func (d *display) end(s *step, err error) {

@@ -43,8 +43,8 @@ type reported struct{ status int }
 
 func (e reported) Error() string { return fmt.Sprintf("exit status %d", e.status) }
 
-// report prints what became of a command line and returns the exit status.
-func report(w io.Writer, args []string, err error) int {
+// printError prints what became of a command line and returns the exit status.
+func printError(w io.Writer, args []string, err error) int {
 	if said, ok := errors.AsType[reported](err); ok {
 		return said.status
 	}

@@ -161,17 +161,28 @@ func (a *app) storeGarbage(keep int) ([]garbage, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, log := range logs {
+	for _, log := range logs { // a file, or a directory of one night
 		info, err := os.Stat(log)
 		if err == nil && a.sys.now().Sub(info.ModTime()) > keepLogs {
-			all = append(all, garbage{"log", log, info.Size(), func(context.Context) error { return os.Remove(log) }})
+			size, err := sizeOf(log)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, garbage{"log", log, size, func(context.Context) error { return os.RemoveAll(log) }})
 		}
+	}
+	needed, err := a.publishedKeys()
+	if err != nil {
+		return nil, err
 	}
 	found, _ := store.List()
 	going := old(found, keep)
 	for _, it := range going {
 		if current, err := store.Lookup(it.Name); err == nil && current.Key == it.Key {
 			continue // the stable name points at it
+		}
+		if needed[it.Key] {
+			continue // it can be rolled back to
 		}
 		all = append(all, garbage{"artifact", it.Name + " " + it.Key.Short() + " of " + it.Finished.Format(time.DateOnly), it.Size(),
 			func(ctx context.Context) error { return store.Remove(ctx, it.Kind, it.Key) }})

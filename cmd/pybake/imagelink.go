@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
@@ -27,6 +26,9 @@ func (r *imageRun) link(ctx context.Context, one project.Image, t distro.Target,
 		return l, nil
 	}
 	version := one.Python
+	if exact, ok := r.versions[version]; ok {
+		version = exact
+	}
 	if below != nil {
 		version = below.Labels["version"]
 	}
@@ -76,7 +78,11 @@ func (r *imageRun) addHouse(ctx context.Context, l *image.Link, t distro.Target,
 		}
 	}
 	var made *artifacts.Artifact
-	if r.flags.dryRun {
+	if r.looking {
+		if made, err = r.lookHouse(ctx, h); err != nil {
+			return err
+		}
+	} else if r.flags.dryRun {
 		if made, err = r.a.findHouse(ctx, h); made == nil && err == nil {
 			err = &advised{fmt.Errorf("%s would have to be made, and --dry-run makes none: there is no plan before", plan.Name), statusFailed, ""}
 		}
@@ -92,6 +98,33 @@ func (r *imageRun) addHouse(ctx context.Context, l *image.Link, t distro.Target,
 		l.House.Project = append(l.House.Project, left.Name)
 	}
 	return r.readHouse(l.House, t)
+}
+
+// wouldMakeError says what an image needs that the store does not have.
+type wouldMakeError struct{ what string }
+
+func (e *wouldMakeError) Error() string { return e.what + " comes first" }
+
+// lookHouse is the house of a link if the store has it, asked without an index. Houses
+// of one name may be of other groups of the lock.
+func (r *imageRun) lookHouse(ctx context.Context, h *house) (made *artifacts.Artifact, err error) {
+	if h.Finder, err = r.a.finder(r.project, h.req.Lock, h.Python, h.flags); err != nil {
+		return nil, err
+	}
+	if former, err := r.store.Lookup(h.plan.Name); err == nil {
+		if made, err = h.FindLike(ctx, h.plan, former); err == nil {
+			return made, nil
+		}
+	}
+	all, _ := r.store.List()
+	for _, former := range all {
+		if former.Kind == wheels.Kind && former.Name == h.plan.Name {
+			if made, err = h.FindLike(ctx, h.plan, former); err == nil {
+				return made, nil
+			}
+		}
+	}
+	return nil, &wouldMakeError{h.plan.Name}
 }
 
 // inFile places what is wrong with something that an image installs at its key of
@@ -111,6 +144,8 @@ func (r *imageRun) inFile(one project.Image, field string, err error) error {
 func (r *imageRun) mayBake(plan *wheels.Plan) error {
 	why := ""
 	switch {
+	case r.looking:
+		return &wouldMakeError{"python " + plan.Python + " for " + plan.Distro}
 	case r.flags.dryRun:
 		why = "--dry-run makes nothing"
 	case r.flags.frozen:
@@ -125,9 +160,12 @@ func (r *imageRun) mayBake(plan *wheels.Plan) error {
 // house is a house on its way, which shares the connection of the run.
 func (r *imageRun) house(req wheels.Request, plan *wheels.Plan, f wheelsFlags) (*house, error) {
 	h := &house{project: r.project, req: req, plan: plan, flags: f, connect: r.connect, done: func() error { return nil }, Builder: &wheels.Builder{
-		Store: r.store, Report: r.a.display, LogDir: filepath.Join(r.store.Dir(), "logs"), Pins: r.pins,
+		Store: r.store, Report: r.a.display, LogDir: r.logs, Pins: r.pins,
 		Jobs: f.jobs, Frozen: f.frozen, Git: r.a.git(),
 	}}
+	if h.Python = r.baked[plan.Python]; h.Python != nil {
+		return h, nil
+	}
 	var err error
 	h.Python, err = r.store.Latest(python.Kind, map[string]string{"version": plan.Python, "distro": plan.Distro, "arch": plan.Arch})
 	if err != nil && !errors.Is(err, artifacts.ErrNotFound) {
@@ -171,6 +209,9 @@ func (r *imageRun) pythonFor(ctx context.Context, t distro.Target, version strin
 	version, err := r.a.targetPython(r.project, r.set, &lock.Lock{}, t.Distro.Codename, version)
 	if err != nil {
 		return nil, err
+	}
+	if made := r.baked[version]; made != nil {
+		return made, nil
 	}
 	match := map[string]string{"version": version, "distro": t.Distro.Codename, "arch": t.Arch}
 	found, err := r.store.Latest(python.Kind, match)
@@ -220,6 +261,9 @@ func (r *imageRun) addApp(ctx context.Context, l *image.Link, t distro.Target, p
 		return err
 	}
 	w, err := h.FindApp(ctx, plan)
+	if errors.Is(err, artifacts.ErrNotFound) && r.looking {
+		return &wouldMakeError{"the wheel of " + l.Image.App}
+	}
 	if errors.Is(err, artifacts.ErrNotFound) {
 		if err = r.a.connectHouse(ctx, h); err == nil {
 			w, err = h.Builder.App(ctx, plan)

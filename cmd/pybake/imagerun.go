@@ -39,6 +39,13 @@ type imageRun struct {
 
 	repinned map[string]bool // owners of pins that were dropped, with the target
 	plans    []*image.Plan   // of a dry run
+
+	// What refresh says of one image among others.
+	logs       string                                       // directory
+	looking    bool                                         // what would have to be made is a *wouldMakeError
+	baked      map[string]*artifacts.Artifact               // Pythons of the distro by version, before those of the store
+	versions   map[string]string                            // of series of the distro: "3.13" to "3.13.5"
+	connecting func(context.Context) (*distro.Maker, error) // to a session that somebody else ends
 }
 
 func (a *app) newImageRun(p *project.Project, f imageFlags) (*imageRun, error) {
@@ -54,12 +61,15 @@ func (a *app) newImageRun(p *project.Project, f imageFlags) (*imageRun, error) {
 	return &imageRun{
 		a: a, flags: f, project: p, store: store, set: set, pins: &project.Pins{Path: lockPath}, done: func() error { return nil },
 		links: map[string]image.Link{}, told: map[string]told{}, asked: map[string]func() told{},
-		repinned: map[string]bool{},
+		repinned: map[string]bool{}, logs: filepath.Join(store.Dir(), "logs"),
 	}, nil
 }
 
 // connect connects to the engine, once.
 func (r *imageRun) connect(ctx context.Context) (m *distro.Maker, err error) {
+	if r.connecting != nil {
+		return r.connecting(ctx)
+	}
 	if r.maker == nil {
 		if r.maker, r.done, err = r.a.distroMaker(ctx, r.project); err != nil {
 			r.done = func() error { return nil }
@@ -260,7 +270,7 @@ func (r *imageRun) builder(ctx context.Context) (*image.Builder, error) {
 	}
 	return &image.Builder{
 		Store: r.store, Engine: maker.Engine, Distros: maker, Report: r.a.display, Trees: layer.Cache{Dir: trees},
-		LogDir: filepath.Join(r.store.Dir(), "logs"), Pins: r.pins, Jobs: r.flags.jobs, Frozen: r.flags.frozen,
+		LogDir: r.logs, Pins: r.pins, Jobs: r.flags.jobs, Frozen: r.flags.frozen,
 	}, nil
 }
 

@@ -119,14 +119,14 @@ func run(args []string, sys *system) int {
 	defer cancel(nil)
 	a := newApp(sys)
 	a.args = args
-	defer a.display.Close()
+	defer a.screen.Close()
 	defer close(a.ended)
 	go a.watchSignals(ctx, cancel)
 
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	a.display.Close()
+	a.screen.Close()
 	if err == nil {
 		return 0
 	}
@@ -135,7 +135,7 @@ func run(args []string, sys *system) int {
 		fmt.Fprintf(sys.stderr, "pybake: %v\n", ended)
 		return ended.status()
 	}
-	return report(sys.stderr, args, err)
+	return printError(sys.stderr, args, err)
 }
 
 // watchSignals cancels the run at the first signal and ends it at the second,
@@ -158,7 +158,7 @@ func (a *app) watchSignals(ctx context.Context, cancel context.CancelCauseFunc) 
 	case <-time.After(grace):
 		message = "pybake: still not cleaned up"
 	}
-	a.display.Close()
+	a.screen.Close()
 	fmt.Fprintf(a.sys.stderr, "%s: gave up; containers may be left behind\nhint: pybake clean\n", message)
 	a.sys.exit(ended.status())
 }

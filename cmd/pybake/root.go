@@ -55,7 +55,10 @@ SSL_CERT_FILE, the certificates that containers with a network get.`,
 		verbs     []*cobra.Command
 	}{
 		{"bake", "Bake:", []*cobra.Command{a.pythonCommand(), a.wheelsCommand(), a.imageCommand(), a.runCommand(), a.saveCommand(), a.loadCommand(), a.dockerfileCommand()}},
-		{"look", "Look:", []*cobra.Command{a.listCommand(), a.showCommand(), a.distrosCommand()}},
+		{"nightly", "Keep current and publish:", []*cobra.Command{
+			a.initCommand(), a.refreshCommand(), a.publishCommand(), a.rollbackCommand(), a.gcCommand(), a.verifyCommand(), a.serveCommand(), a.keygenCommand(),
+		}},
+		{"look", "Look:", []*cobra.Command{a.listCommand(), a.showCommand(), a.explainCommand(), a.distrosCommand(), a.schemaCommand()}},
 		{"setup", "Set up and clean up:", []*cobra.Command{
 			a.doctorCommand(), a.setupCommand(), a.cleanCommand(), a.completionCommand(), a.versionCommand(),
 		}},
@@ -90,7 +93,7 @@ func (a *app) start() error {
 	if a.flags.verbose && a.flags.quiet {
 		return usagef("", "--verbose and --quiet exclude each other")
 	}
-	a.display.say(a.flags.verbose, a.flags.quiet)
+	a.screen.say(a.flags.verbose, a.flags.quiet)
 	a.setLog()
 	return nil
 }

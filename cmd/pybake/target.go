@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/project"
@@ -24,23 +25,9 @@ func (a *app) wheelsPlan(p *project.Project, name string, f wheelsFlags) (req wh
 	if err != nil {
 		return req, nil, err
 	}
-	file := a.path(name)
-	root, rel := filepath.Dir(file), filepath.Base(file)
-	if p.Root != "" {
-		if inside, err := filepath.Rel(a.path(p.Root), file); err == nil && filepath.IsLocal(inside) {
-			root, rel = a.path(p.Root), filepath.ToSlash(inside)
-		}
-	}
-	tree, err := os.OpenRoot(root)
+	root, rel := a.lockPlace(p, name)
+	l, err := a.readLock(p, name, f.allow)
 	if err != nil {
-		return req, nil, &advised{err, statusUsage, ""}
-	}
-	defer tree.Close()
-	l, err := lock.Read(tree.FS(), rel, lock.Options{Allow: slices.Concat(p.Wheels.Allow, f.allow)})
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return req, nil, &advised{err, statusUsage, ""}
-		}
 		return req, nil, err
 	}
 	req, err = a.wheelsRequest(p, set, l, f)
@@ -53,6 +40,55 @@ func (a *app) wheelsPlan(p *project.Project, name string, f wheelsFlags) (req wh
 		return req, nil, &advised{err, statusUsage, ""}
 	}
 	return req, plan, nil
+}
+
+// lockPlace is the directory that paths in a lock are below, and its path there: that
+// of the project, or its own if it is elsewhere.
+func (a *app) lockPlace(p *project.Project, name string) (root, rel string) {
+	file := a.path(name)
+	root, rel = filepath.Dir(file), filepath.Base(file)
+	if p.Root != "" {
+		if inside, err := filepath.Rel(a.path(p.Root), file); err == nil && filepath.IsLocal(inside) {
+			root, rel = a.path(p.Root), filepath.ToSlash(inside)
+		}
+	}
+	return root, rel
+}
+
+// lockCache has the locks that were read: a matrix has the same one many times.
+type lockCache struct {
+	mu    sync.Mutex
+	locks map[string]*lock.Lock
+}
+
+// readLock reads a lock, once. allow are options of pip beside those that the project
+// allows.
+func (a *app) readLock(p *project.Project, name string, allow []string) (*lock.Lock, error) {
+	allow = slices.Concat(p.Wheels.Allow, allow)
+	id := strings.Join(append([]string{a.path(name)}, allow...), "\x00")
+	a.locks.mu.Lock()
+	defer a.locks.mu.Unlock()
+	if known := a.locks.locks[id]; known != nil {
+		return known, nil
+	}
+	root, rel := a.lockPlace(p, name)
+	tree, err := os.OpenRoot(root)
+	if err != nil {
+		return nil, &advised{err, statusUsage, ""}
+	}
+	defer tree.Close()
+	l, err := lock.Read(tree.FS(), rel, lock.Options{Allow: allow})
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &advised{err, statusUsage, ""}
+		}
+		return nil, err
+	}
+	if a.locks.locks == nil {
+		a.locks.locks = map[string]*lock.Lock{}
+	}
+	a.locks.locks[id] = l
+	return l, nil
 }
 
 // wheelsRequest completes what the user asked for from the project, the lock, the

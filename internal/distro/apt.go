@@ -147,11 +147,20 @@ func (m *Maker) refetch(ctx context.Context, t Target, base project.BasePin, mis
 		return fmt.Errorf("fetch packages of %s: %w", t, err)
 	}
 	defer c.Remove(ctx)
+	if err := m.sh(ctx, c, `apt-get update `+aptOptions); err != nil {
+		return fmt.Errorf("fetch packages of %s: %w", t, err)
+	}
+	return m.download(ctx, t, c, missing)
+}
+
+// download makes apt, which has read its lists, download exactly these
+// versions, and puts them into the cache.
+func (m *Maker) download(ctx context.Context, t Target, c *engine.Container, missing []project.Package) error {
 	args := make([]string, len(missing))
 	for i, p := range missing {
 		args[i] = p.Name + "=" + p.Version
 	}
-	err = m.sh(ctx, c, `apt-get update `+aptOptions+` && cd `+archives+` && apt-get download `+aptOptions+` "$@"`, args...)
+	err := m.sh(ctx, c, `cd `+archives+` && rm -f ./*.deb && apt-get download `+aptOptions+` "$@"`, args...)
 	if exit, ok := errors.AsType[*engine.ExitError](err); ok && !exit.OOM {
 		if p, ok := gone(err.Error(), missing); ok {
 			return &MovedError{Target: t, What: "package " + p.Name, Pinned: p.Version, Explains: err}

@@ -1,0 +1,251 @@
+package publish
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// ErrNone says that nothing is published.
+var ErrNone = errors.New("nothing is published")
+
+// DamagedError is a generation that is not what its list says. Publishing again
+// makes a whole one.
+type DamagedError struct {
+	Number int
+	File   string // of the generation, or the path of one of the pool
+	Err    error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("generation %d is damaged: %s: %v", e.Number, e.File, e.Err)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// Generation is one publication.
+type Generation struct {
+	Number  int
+	Date    time.Time // of its publication, in whole seconds
+	Content string    // hash of its set, without dates and what is stale
+	Of      int       // the generation that it repeats, or 0
+	Set     Set
+	Dir     string // "/srv/published/generations/000008"
+	Current bool
+	Signed  string // fingerprint of the OpenPGP key; empty: apt's part is not signed
+	Note    string // verifier lines of the key for notes; empty: the list has no such signature
+	// Warnings are for whoever publishes; only Publish gives them: former generations
+	// that cannot be read, keys that changed.
+	Warnings []string
+
+	uploaded map[string]time.Time // by SHA-256 of a wheel: since when it has been published
+}
+
+// record is generation.json.
+type record struct {
+	Number  int       `json:"number"`
+	Date    time.Time `json:"date"`
+	Content string    `json:"content"`
+	Of      int       `json:"of"`
+	Keys    keys      `json:"keys"`
+}
+
+type keys struct {
+	OpenPGP  string `json:"openpgp"`            // fingerprint
+	Note     string `json:"note"`               // verifier lines
+	Unsigned string `json:"UNSIGNED,omitempty"` // what is not signed, and what follows
+}
+
+// stored is set.json.
+type stored struct {
+	Set
+	Uploaded map[string]time.Time `json:"uploaded"` // by the SHA-256 of a wheel
+}
+
+var numberPattern = regexp.MustCompile(`^[0-9]{6,}$`)
+
+func generationName(number int) string { return fmt.Sprintf("%06d", number) }
+
+// numbers are the generations that there are, newest first.
+func (d *Directory) numbers() ([]int, error) { return d.numbered(generationsDir) }
+
+func (d *Directory) numbered(dir string) ([]int, error) {
+	entries, err := os.ReadDir(d.path(dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var all []int
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err == nil && n > 0 && numberPattern.MatchString(e.Name()) && generationName(n) == e.Name() {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	slices.Reverse(all)
+	return all, nil
+}
+
+// currentNumber is what the switch is at, or 0.
+func (d *Directory) currentNumber() (int, error) {
+	target, err := os.Readlink(d.path(currentLink))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case errors.Is(err, syscall.EINVAL):
+		return 0, fmt.Errorf("%s: something else than the link is there", d.path(currentLink))
+	case err != nil:
+		return 0, err
+	}
+	dir, name := filepath.Split(target)
+	n, err := strconv.Atoi(name)
+	if err != nil || n < 1 || filepath.Clean(dir) != generationsDir {
+		return 0, fmt.Errorf("%s leads to %s, which is no generation", d.path(currentLink), target)
+	}
+	return n, nil
+}
+
+// Current returns the generation that is published. The error is [ErrNone] if there is
+// none, and a [*DamagedError] if it is damaged. It looks at what the generation is made
+// of, not at each file of it; for that there is [Verify].
+func (d *Directory) Current() (*Generation, error) {
+	n, err := d.currentNumber()
+	if err != nil {
+		return nil, fmt.Errorf("current generation: %w", err)
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("%s: %w", d.Dir, ErrNone)
+	}
+	g, err := d.load(n)
+	if err != nil {
+		return nil, err
+	}
+	g.Current = true
+	return g, nil
+}
+
+// Generations returns the generations that there are, newest first. The error joins a
+// [*DamagedError] for each that is not among them.
+func (d *Directory) Generations() ([]*Generation, error) {
+	all, damaged, err := d.loadAll()
+	errs := []error{err}
+	for _, e := range damaged {
+		errs = append(errs, e)
+	}
+	return all, errors.Join(errs...)
+}
+
+// loadAll returns the generations and the damage of those that cannot be read, newest
+// first.
+func (d *Directory) loadAll() (all []*Generation, damaged []*DamagedError, err error) {
+	numbers, err := d.numbers()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read generations: %w", err)
+	}
+	current, err := d.currentNumber()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read generations: %w", err)
+	}
+	for _, n := range numbers {
+		g, err := d.load(n)
+		if err != nil {
+			if _, statErr := os.Lstat(d.generationDir(n)); errors.Is(statErr, fs.ErrNotExist) {
+				continue // pruned in between
+			}
+			e, ok := errors.AsType[*DamagedError](err)
+			if !ok {
+				return nil, nil, err
+			}
+			damaged = append(damaged, e)
+			continue
+		}
+		g.Current = n == current
+		all = append(all, g)
+	}
+	return all, damaged, nil
+}
+
+func (d *Directory) generationDir(number int) string {
+	return d.path(generationsDir, generationName(number))
+}
+
+// load reads a generation. Its record and its set are checked against its list.
+func (d *Directory) load(number int) (*Generation, error) {
+	dir := d.generationDir(number)
+	damaged := func(file string, err error) (*Generation, error) {
+		return nil, &DamagedError{Number: number, File: file, Err: err}
+	}
+	read := func(file string) ([]byte, error) {
+		data, err := os.ReadFile(filepath.Join(dir, file))
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("read generation %d: %w", number, err)
+		}
+		if err != nil {
+			return nil, &DamagedError{Number: number, File: file, Err: errors.Unwrap(err)}
+		}
+		return data, nil
+	}
+	lines, err := read(listFile)
+	if err != nil {
+		return nil, err
+	}
+	g := &Generation{Number: number, Dir: dir}
+	var r record
+	var s stored
+	for file, into := range map[string]any{recordFile: &r, setFile: &s} {
+		data, err := read(file)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Contains(lines, fmt.Appendf(nil, "\n%s %d %s\n", hashBytes(data), len(data), file)) {
+			return damaged(file, errors.New("it is not what "+listFile+" says"))
+		}
+		if err := json.Unmarshal(data, into); err != nil {
+			return damaged(file, err)
+		}
+	}
+	if r.Number != number {
+		return damaged(recordFile, fmt.Errorf("it is that of generation %d", r.Number))
+	}
+	g.Date, g.Content, g.Of, g.Signed, g.Note = r.Date, r.Content, r.Of, r.Keys.OpenPGP, r.Keys.Note
+	g.Set, g.uploaded = s.Set, s.Uploaded
+	return g, nil
+}
+
+// list reads the list of a generation, without its signature.
+func (d *Directory) list(number int) (*list, error) {
+	data, err := os.ReadFile(filepath.Join(d.generationDir(number), listFile))
+	if err != nil {
+		return nil, &DamagedError{Number: number, File: listFile, Err: errors.Unwrap(err)}
+	}
+	l, err := parseList(unsigned(data))
+	if err == nil && l.Number != number {
+		err = fmt.Errorf("it is that of generation %d", l.Number)
+	}
+	if err != nil {
+		return nil, &DamagedError{Number: number, File: listFile, Err: err}
+	}
+	return l, nil
+}
+
+// kept are, of generations that come newest first, the newest of each content, up to
+// the current one; with the contents that were counted before, not more than keep.
+func kept(all []*Generation, current, keep int, contents ...string) (list []*Generation) {
+	for _, g := range all {
+		if g.Number > current || len(contents) >= keep || slices.Contains(contents, g.Content) {
+			continue
+		}
+		contents = append(contents, g.Content)
+		list = append(list, g)
+	}
+	return list
+}
