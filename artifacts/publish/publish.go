@@ -159,13 +159,16 @@ func (p *publication) warn(format string, args ...any) {
 	}
 }
 
+// maxAhead is how far in the future apt lets a date be (Acquire::Max-FutureTime).
+const maxAhead = 10 * time.Second
+
 // setDate makes the date later than the former one: apt passes over what is not.
 func (p *publication) setDate() {
 	p.Now = p.Now.UTC().Truncate(time.Second)
 	if p.former == nil || p.Now.After(p.former.Date) {
 		return
 	}
-	if ahead := p.former.Date.Sub(p.Now); ahead > time.Minute {
+	if ahead := p.former.Date.Sub(p.Now); ahead >= maxAhead {
 		p.warn("generation %d is dated %s, which is %s ahead of now: a clock is wrong; apt clients that took it wait until then", p.former.Number,
 			p.former.Date.Format(time.RFC3339), ahead)
 		return

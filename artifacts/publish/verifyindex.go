@@ -49,7 +49,7 @@ func (c *verifying) checkSuite(ctx context.Context, codename string) {
 	var err error
 	if suite.Date, err = time.Parse(time.RFC1123, fields["Date"]); err != nil {
 		c.problem(dir+"Release", "Date: %q is no time", fields["Date"])
-	} else if suite.Date.After(c.src.Now.Add(time.Minute)) {
+	} else if suite.Date.After(c.src.Now.Add(maxAhead)) {
 		c.problem(dir+"Release", "it is dated %s, which is in the future", fields["Date"])
 	}
 	if until := fields["Valid-Until"]; until != "" {

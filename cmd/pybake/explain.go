@@ -19,16 +19,17 @@ func (a *app) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain ARTIFACT",
 		Short: "Say why an artifact of the matrix is kept or built anew",
-		Long: `Explain says of one cell of [matrix] whether it is up to date by today's pins, and
-why: the inputs that changed, old and new, or what was compared and found the
-same; what is published of it, and what the last night did. It asks neither
-network nor engine, and moves no pin.
+		Long: `Explain says of one cell of [matrix] whether it is up to date by today's pins,
+and why: the inputs that changed, old and new, or how many were compared and
+found the same; what is published of it, and what the last night did. It asks
+neither network nor engine, and moves no pin.
 
 ARTIFACT is the name of a cell as refresh --dry-run prints it, of the artifact
 itself, its key, or any part of a name that only one cell has. --verbose lists
 every input.
 
-With --json: {"cell", "state", "reasons", "compared", "inputs", "published", "lastNight"}.`,
+With --json: {"cell", "state", "reasons", "compared", "inputs", "published",
+"lastNight"}.`,
 		Example: `  pybake explain "python 3.13 trixie"
   pybake explain "requirements.lock 3.13 bookworm" --verbose
   pybake explain web`,

@@ -23,12 +23,13 @@ func (a *app) keygenCommand() *cobra.Command {
 		Long: `Keygen writes a private key to FILE (mode 0600) and what others verify with to
 FILE.pub, and prints what to put into pybake.toml. Neither file is ever
 overwritten. Without FILE it is pybake/signing.key below $XDG_CONFIG_HOME, else
-below ~/.config. It must lie neither in the store nor in the published directory.
+below ~/.config. It must lie neither in the store nor in the published
+directory.
 
 FILE holds an OpenPGP key (Ed25519, no expiry, no passphrase) for apt, and a key
-for the lists of files. It is text: an OpenPGP key of your own takes the place of
-the one in it, or stands beside it, as gpg --export-secret-keys --armor prints it.
-All keys in FILE sign, so that clients can move from one to the next.
+for the lists of files. It is text: an OpenPGP key of your own takes the place
+of the one in it, or stands beside it, as gpg --export-secret-keys --armor
+prints it. All keys in FILE sign, so that clients can move from one to the next.
 PYBAKE_KEY_PASSPHRASE is the passphrase of a key that has one.
 
 With --json: {"private", "public", "fingerprint", "note"}.`,

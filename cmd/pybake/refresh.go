@@ -42,9 +42,10 @@ the houses of locks for each of them, and images. It is what runs every night.
 First the pins of pybake.lock move: a series of CPython to its newest release,
 once that is out for the cooldown of [refresh]; base images, toolchains and what
 houses and images install of the distros to what the distros have today. With
---frozen none moves, and none is added. --update moves one alone: a series (3.13),
-a distro (trixie), an owner in pybake.lock (python 3.13, base, image web), or
-the build requirements of a package (build:psycopg2), which move only so.
+--frozen none moves, and none is added. --update moves one alone: a series
+(3.13), a distro (trixie), an owner in pybake.lock (python 3.13, base, image
+web), or the build requirements of a package (build:psycopg2), which move only
+so.
 
 Then every artifact of which an input changed is built anew, independent ones at
 once, within the cores of this machine and memory and disk of [refresh]. What

@@ -39,6 +39,9 @@ func (r *refreshRun) loadKeys() error {
 		r.a.display.Note("NOT SIGNED: [publish] of pybake.toml names no key; apt will refuse the repository unless it is told to trust it. pybake keygen makes one")
 		return nil
 	}
+	if err := sign.CheckPlace(name, r.store.Dir(), r.dir.Dir); err != nil {
+		return &advised{fmt.Errorf("[publish] key: %w", err), statusUsage, ""}
+	}
 	r.keys, err = sign.Load(name, []byte(r.a.sys.getenv("PYBAKE_KEY_PASSPHRASE")))
 	if err != nil {
 		return &advised{fmt.Errorf("[publish] key: %w", err), statusUsage, ""}

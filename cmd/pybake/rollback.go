@@ -25,8 +25,8 @@ pin in pybake.toml, or take out of it, what was wrong.
 
 Machines that have installed a newer package keep it; new ones get the older.
 
-With --json: {"number", "of", "date", "artifacts"}; with --list a list of {"number",
-"of", "date", "content", "current", "artifacts", "stale"}.`,
+With --json: {"number", "of", "date", "content", "current", "artifacts",
+"stale"}; with --list a list of these.`,
 		Example: `  pybake rollback --list
   pybake rollback
   pybake rollback 7`,

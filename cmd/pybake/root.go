@@ -26,7 +26,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage or wrong input.
 Environment: PYBAKE_STORE and PYBAKE_CACHE, the directories of artifacts and of
 downloads (default: ./baked, ~/.cache/pybake); DOCKER_HOST and what else tells
 the docker command where the engine is; http_proxy, https_proxy and no_proxy;
-SSL_CERT_FILE, the certificates that containers with a network get.`,
+SSL_CERT_FILE, the certificates that containers with a network get;
+PYBAKE_KEY_PASSPHRASE, of the key that signs what is published.`,
 		Example: `  pybake doctor
   pybake python 3.13.5 --distro trixie
   pybake list`,

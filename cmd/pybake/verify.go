@@ -31,27 +31,28 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify [PATH|URL]",
 		Short: "Verify what is published, or the store",
 		Long: `Verify reads all of a published directory, here or as a server gives it, and
-tells by path everything that is wrong: signatures of the list of files and of the
-apt repositories, whether their time is over, the size and hash of every file, and
-whether the indexes agree with the list. Without PATH or URL it is the directory of
-[publish].
+tells by path everything that is wrong: signatures of the list of files and of
+the apt repositories, whether their time is over, the size and hash of every
+file, and whether the indexes agree with the list. Without PATH or URL it is the
+directory of [publish].
 
-What is signed must be signed by a key that is trusted, and verify says which that
-is and why: the keys in the file of --key, else the key that [publish] of pybake.toml
-names, else the key in the directory itself. The last shows damage, but not who
-published it. --key takes a FILE.pub of pybake keygen, or an armored OpenPGP key.
+What is signed must be signed by a key that is trusted, and verify says which
+that is and why: the keys in the file of --key, else the key that [publish] of
+pybake.toml names, else the key in the directory itself. The last shows damage,
+but not who published it. --key takes a FILE.pub of pybake keygen, or an armored
+OpenPGP key.
 
-With --store it reads all of the store, or of the store DIR: a changed, missing or
-additional file, a format that this pybake does not read, a stable name that leads
-nowhere, and what is no part of a store. --repair removes what is damaged, so that
-the next run builds that and nothing else. What is no part of a store stays, and so
-does what a newer pybake made.
+With --store it reads all of the store, or of the store DIR: a changed, missing
+or additional file, a format that this pybake does not read, a stable name that
+leads nowhere, and what is no part of a store. --repair removes what is damaged,
+so that the next run builds that and nothing else. What is no part of a store
+stays, and so does what a newer pybake made.
 
 Exit status 1 if anything is wrong. With --json, of a directory: {"source",
 "because", "number", "date", "content", "files", "size", "by", "suites":
-[{"codename", "by", "date", "validUntil"}], "own", "trusts", "problems": [{"path",
-"text"}]}; of a store: {"store", "artifacts", "files", "bytes", "problems":
-[{"name", "kind", "key", "path", "error", "repaired"}]}.`,
+[{"codename", "by", "date", "validUntil"}], "own", "trusts", "problems":
+[{"path", "text"}]}; of a store: {"store", "artifacts", "files", "bytes",
+"problems": [{"name", "kind", "key", "path", "error", "repaired"}]}.`,
 		Example: `  pybake verify https://baked.example.org/ --key signing.key.pub
   pybake verify --store
   pybake verify --store=/srv/baked --repair`,

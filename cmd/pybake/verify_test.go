@@ -60,6 +60,7 @@ func publishSample(t *testing.T, dir string, signed bool) publish.Blob {
 // verifyIn is pybake verify in a directory, and what it printed.
 func verifyIn(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	t.Chdir(dir)
 	sys := testSystem(t)
 	sys.dir = dir
 	status = run(append([]string{"verify"}, args...), sys)
@@ -84,6 +85,10 @@ func TestVerifyPublished(t *testing.T) {
 		}
 	}
 	key := filepath.Join(dir, "signing.key.pub")
+	expired, err := filepath.Abs("../../artifacts/sign/testdata/expired.asc")
+	if err != nil {
+		t.Fatal(err)
+	}
 	public, err := readPublic(key)
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +109,7 @@ func TestVerifyPublished(t *testing.T) {
 		{"its own", dir, []string{"published"}, 0, []string{"NO KEY WAS GIVEN", "which is in the directory itself"}, true},
 		{"nothing signed", unsigned, nil, 0, []string{"NOBODY who is trusted", "NO KEY"}, true},
 		{"nothing signed, but a key", unsigned, []string{"--key", key}, 1, []string{"NOBODY who is trusted", "WRONG"}, false},
+		{"an expired key", dir, []string{"published", "--key", expired}, 1, []string{"WRONG        pybake.asc: the key ", " expired on 2021-01-01"}, false},
 		{"a forger's", forger, []string{"--key", key}, 1, []string{"NOBODY who is trusted", "WRONG"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

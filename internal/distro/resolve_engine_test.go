@@ -17,8 +17,8 @@ import (
 	"github.com/pybake/pybake/recipes"
 )
 
-// onBase is the target and base image of a distro: the shared one, or one that
-// is made for the test.
+// onBase is the target and base image of a distro: the shared one, one of other
+// tests, or one that is made for the test.
 func onBase(t *testing.T, codename string) (Target, project.BasePin) {
 	t.Helper()
 	if codename == shared.target.Distro.Codename {
@@ -32,7 +32,7 @@ func onBase(t *testing.T, codename string) (Target, project.BasePin) {
 	if target.Distro, err = set.Distro(codename); err != nil {
 		t.Fatal(err)
 	}
-	target.Distro.Base.Image = shared.target.Distro.Base.Image
+	target.Distro.Base.Image = "pybake-test/base:" + codename
 	target.Distro.Base.Mmdebstrap.Components = shared.target.Distro.Base.Mmdebstrap.Components
 	m, _ := maker(t)
 	base, err := m.Base(t.Context(), target, nil)
