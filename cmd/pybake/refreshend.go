@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -124,7 +125,55 @@ func (r *refreshRun) newSet(ctx context.Context, outcomes []refresh.Outcome) (pu
 	if err := group.Wait(); err != nil {
 		return publish.Set{}, err
 	}
+	if err := r.refuseOtherBytes(outcomes, made); err != nil {
+		return publish.Set{}, err
+	}
 	return refresh.Merge(outcomes, made, r.former, r.a.sys.now()), nil
+}
+
+// refuseOtherBytes takes out Pythons whose packages were published before with other
+// bytes under the same names: what was built a second time from the same inputs, after
+// the store had lost it, may differ. They get the next release number, and are built
+// with it the next time.
+func (r *refreshRun) refuseOtherBytes(outcomes []refresh.Outcome, made map[string]*publish.Entry) error {
+	var published map[string]string // SHA-256 by name
+	for i := range outcomes {
+		o := &outcomes[i]
+		e := made[o.Name]
+		if o.State != refresh.Rebuilt || o.Kind != refresh.KindPython || e == nil {
+			continue
+		}
+		if published == nil {
+			published = map[string]string{}
+			all, _ := r.dir.Generations() // what cannot be read can be rolled back to by nobody
+			for _, g := range all {
+				for _, former := range g.Set.Entries {
+					for _, d := range former.Debs {
+						published[d.Name] = d.SHA256
+					}
+				}
+			}
+		}
+		i := slices.IndexFunc(e.Debs, func(d publish.Deb) bool { return published[d.Name] != "" && published[d.Name] != d.SHA256 })
+		if i < 0 {
+			continue
+		}
+		o.State, o.Artifact = refresh.Failed, nil
+		o.Err = fmt.Errorf("%s is published with other bytes: the next refresh builds the next release", e.Debs[i].Name)
+		delete(made, o.Name)
+		like := project.ReleasePin{Python: o.Version, Distro: o.Distro, Arch: o.Arch, Variant: o.Variant}
+		err := r.pins.Update(func(l *project.Lock) error {
+			if pin, ok := l.Release(like); ok {
+				pin.Release++
+				l.SetRelease(pin)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refs pushes images that this night did not build, if they were not published before,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,8 +37,37 @@ func (r *refreshRun) releaseOf(c refresh.Cell, pins *project.Lock) (project.Rele
 				used = max(used, n)
 			}
 		}
-		return used
+		return max(used, r.publishedRelease(c))
 	})
+}
+
+// releaseNumber is the 2 of pybake-python3.13_3.13.5-2+deb13_amd64.deb.
+var releaseNumber = regexp.MustCompile(`-([0-9]+)(~fast)?\+[^-_]*_[a-z0-9]+\.deb$`)
+
+// publishedRelease is the highest release number under which the version of a cell is
+// published, in whatever generation; 0: none.
+func (r *refreshRun) publishedRelease(c refresh.Cell) (highest int) {
+	release, err := r.set.Release(c.Version)
+	if err != nil {
+		return 0
+	}
+	all, _ := r.dir.Generations() // what cannot be read can be rolled back to by nobody
+	for _, g := range all {
+		for _, e := range g.Set.Entries {
+			if e.Kind != python.Kind || e.Distro != c.Distro || e.Arch != c.Arch {
+				continue
+			}
+			for _, d := range e.Debs {
+				m := releaseNumber.FindStringSubmatch(d.Name)
+				if m == nil || !strings.Contains(d.Name, "_"+release.DebianVersion()+"-") || (m[2] != "") != (c.Variant == refresh.Fast) {
+					continue
+				}
+				n, _ := strconv.Atoi(m[1])
+				highest = max(highest, n)
+			}
+		}
+	}
+	return highest
 }
 
 func (r *refreshRun) lookPython(c refresh.Cell) (refresh.Look, error) {

@@ -1,0 +1,422 @@
+//go:build engine
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/artifacts/publish"
+	"github.com/pybake/pybake/internal/project"
+)
+
+// generations is what rollback --list --json says, newest first.
+func (s *nightly) generations() (all []shownGeneration) {
+	s.t.Helper()
+	out, _, status := s.run(nowhereEnv, "rollback", "--list", "--json")
+	if err := json.Unmarshal([]byte(out), &all); err != nil || status != 0 {
+		s.t.Fatalf("rollback --list: status %d, %v", status, err)
+	}
+	return all
+}
+
+// rolledBack publishes what was published before the last change.
+func rolledBack(t *testing.T, s *nightly, c *clients) {
+	before := s.generations()
+	if len(before) < 3 || !before[0].Current || before[0].Stale != 0 {
+		t.Fatalf("generations %+v", before)
+	}
+	for number, want := range map[string]string{"99": "there is no generation 99 any more", "x": "x is no generation", "0": "0 is no generation"} {
+		if _, said, status := s.run(nil, "rollback", number); status != 2 || !strings.Contains(said, want) {
+			t.Errorf("rollback %s: status %d", number, status)
+		}
+	}
+	if _, said, status := s.run(nowhereEnv, "rollback", "1"); status != 0 || !strings.Contains(said, "has the contents of generation 1") {
+		t.Fatalf("rollback 1: status %d\n%s", status, said)
+	}
+	all := s.generations()
+	if all[0].Of != 1 || all[0].Content != before[len(before)-1].Content || all[0].Number <= before[0].Number || !all[0].Current {
+		t.Errorf("generations %+v", all)
+	}
+	s.verifies()
+	c.pip(t, "greet\n", "greet 1.0")
+	if _, _, status := s.run(nowhereEnv, "rollback", "1"); status != 2 {
+		t.Errorf("a second time: status %d", status)
+	}
+	// Without a number it is the last with other contents; the next night has today's.
+	if _, _, status := s.run(nowhereEnv, "rollback"); status != 0 {
+		t.Errorf("rollback: status %d", status)
+	}
+	if all = s.generations(); all[0].Content != before[0].Content {
+		t.Errorf("generations %+v", all)
+	}
+	told, _, _ := s.nightWith(nowhereEnv, 0, "refresh", "--json", "--frozen")
+	s.states(told, "fresh fresh fresh fresh fresh")
+	if all = s.generations(); all[0].Content != before[0].Content {
+		t.Errorf("after the night: generations %+v", all)
+	}
+	s.verifies()
+	c.pip(t, "greet\n", "greet 1.2")
+}
+
+// tooShort leaves out what would not be done before the deadline, by the time that it
+// took the last time.
+func tooShort(t *testing.T, s *nightly) {
+	s.lock("two.lock", "taken", "pure 1.5")
+	file := filepath.Join(s.dir, "baked/artifacts/wheels", string(s.entry(cellTwo).Key), "manifest.json")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slower := regexp.MustCompile(`"started": "[^"]*"`).ReplaceAll(text, []byte(`"started": "2020-01-01T00:00:00Z"`))
+	if bytes.Equal(slower, text) {
+		t.Fatal("the manifest says no start")
+	}
+	if err := os.WriteFile(file, slower, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	told, _, _ := s.nightWith(nil, 1, append([]string{"refresh", "--json", "--deadline", "1m"}, same...)...)
+	s.states(told, "fresh fresh stale fresh fresh")
+	if why := told[cellTwo].Error; !strings.Contains(why, "not begun: it is likely to take ") {
+		t.Errorf("why: %q", why)
+	}
+	if e := s.entry(cellTwo); e.Stale == nil || !strings.Contains(e.Stale.Why, "not begun") {
+		t.Errorf("stale %+v", e.Stale)
+	}
+	told, _, _ = s.night(0, same...)
+	s.states(told, "fresh fresh rebuilt fresh fresh")
+	for _, bad := range []string{"1", "6x", "-1h", "0m"} {
+		if _, _, status := s.run(nil, "refresh", "--dry-run", "--deadline="+bad); status != 2 {
+			t.Errorf("--deadline %s: status %d", bad, status)
+		}
+	}
+}
+
+// twoAtOnce begins a night during another.
+func twoAtOnce(t *testing.T, s *nightly) {
+	s.lock("two.lock", "taken", "pure 1.3")
+	cmd, _, read := s.startVerb("refresh", "build pure 1.3 …", same...)
+	for _, verb := range []string{"refresh", "publish", "gc", "rollback"} {
+		_, said, status := s.run(nil, verb)
+		if status != 1 || !strings.Contains(said, "another refresh of this store is under way: ") {
+			t.Errorf("%s: status %d\n%s", verb, status, said)
+		}
+	}
+	if cmd.ProcessState != nil {
+		t.Fatal("the first has ended")
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-read
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 130 {
+		t.Errorf("interrupted: status %d", status)
+	}
+	s.verifies()
+	s.isClean()
+}
+
+// killedNights kills nights and publications at several moments.
+func killedNights(t *testing.T, s *nightly) {
+	before := s.current()
+	for _, word := range []string{"look for releases", "build pure 1.3 …"} {
+		cmd, _, read := s.startVerb("refresh", word, same...)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-read
+		cmd.Wait()
+		s.verifies()
+		if s.current() != before {
+			t.Errorf("killed at %q: %s is published", word, s.current())
+		}
+	}
+	// The next goes on, and is killed while it publishes.
+	cmd, _, read := s.startVerb("refresh", "publish …", same...)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-read
+	cmd.Wait()
+	s.verifies()
+	told, _, _ := s.night(0, same...)
+	s.states(told, "fresh fresh fresh fresh fresh") // it was built, whether or not it was published
+	if e := s.entry(cellTwo); e.Stale != nil || !slices.ContainsFunc(e.Files, func(f publish.Blob) bool { return strings.HasPrefix(f.Name, "wheelhouse-two.lock") }) {
+		t.Errorf("published: %+v", e)
+	}
+	s.verifies()
+	s.isClean()
+	if left := dockerRun(t, "ps", "-aq", "--filter", "name=pybake-wheel"); left != "" {
+		t.Errorf("containers left: %s", left)
+	}
+
+	// A publication takes a second or less: it is killed at all parts of that time.
+	began := time.Now()
+	if _, _, status := s.run(nil, "rollback"); status != 0 {
+		t.Fatalf("rollback: status %d", status)
+	}
+	whole := time.Since(began)
+	published := map[string]bool{}
+	for i := range 10 {
+		cmd := exec.Command(s.bin, "rollback")
+		cmd.Dir, cmd.Env = s.dir, s.base
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(whole*time.Duration(i)/9, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		kill.Stop()
+		s.verifies()
+		published[s.current()] = true
+	}
+	t.Logf("%d kills of a publication that takes %s: %d generations", 10, whole, len(published))
+	told, _, _ = s.nightWith(nowhereEnv, 0, "refresh", "--json", "--frozen")
+	s.states(told, "fresh fresh fresh fresh fresh")
+	s.verifies()
+	if drafts, err := os.ReadDir(s.published(".work")); err != nil || slices.ContainsFunc(drafts, fs.DirEntry.IsDir) {
+		t.Errorf("drafts left: %v, %v", drafts, err)
+	}
+}
+
+// flippedBit damages a house of the store before it is published.
+func flippedBit(t *testing.T, s *nightly) {
+	s.lock("one.lock", "compiled", "greet 1.3")
+	if _, _, status := s.run(nil, "wheels", "one.lock", "--python", "3.13.5", "--distro", "trixie"); status != 0 {
+		t.Fatalf("wheels: status %d", status)
+	}
+	link := filepath.Join(s.dir, "baked/wheels/one.lock-3.13.5-trixie-amd64/greet-1.3-py3-none-any.whl")
+	file, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	// A file of its own: the same bytes may be linked elsewhere.
+	if err := os.WriteFile(file+".new", data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	old := s.entry(cellOne)
+	told, _, said := s.night(1, "--frozen")
+	if told[cellOne].State != "failed" || !strings.Contains(told[cellOne].Error, "greet-1.3-py3-none-any.whl") {
+		t.Errorf("%s: %s: %s", cellOne, told[cellOne].State, told[cellOne].Error)
+	}
+	if !strings.Contains(said, "greet-1.3-py3-none-any.whl") || !strings.Contains(said, "verify --store") {
+		t.Errorf("not named, or no hint:\n%s", said)
+	}
+	if e := s.entry(cellOne); e.Key != old.Key || e.Stale == nil {
+		t.Errorf("published: %+v", e)
+	}
+	s.verifies()
+	out, _, status := s.run(nil, "verify", "--store")
+	if status != 1 || !strings.Contains(out, "greet-1.3-py3-none-any.whl") {
+		t.Errorf("verify --store: status %d\n%s", status, out)
+	}
+	out, _, status = s.run(nil, "verify", "--store", "--repair")
+	if !strings.Contains(out, "greet-1.3-py3-none-any.whl") {
+		t.Errorf("verify --store --repair: status %d\n%s", status, out)
+	}
+	if _, _, status = s.run(nil, "verify", "--store"); status != 0 {
+		t.Errorf("verify --store after the repair: status %d", status)
+	}
+	told, _, _ = s.night(0, same...)
+	s.states(told, "fresh rebuilt fresh rebuilt fresh")
+	if e := s.entry(cellOne); e.Key == old.Key || e.Stale != nil {
+		t.Errorf("published: %+v", e)
+	}
+	s.verifies()
+}
+
+var netbasePin = regexp.MustCompile(`'netbase [^']*'`)
+
+// runtimePin is the line of pybake.lock with which an image pins netbase.
+func (s *nightly) runtimePin(image string) (line string, change func(new string)) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, project.LockFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(text), "for = 'image "+image+"'")
+	at := netbasePin.FindStringIndex(rest)
+	if !ok || at == nil {
+		s.t.Fatalf("%s pins nothing for image %s", project.LockFile, image)
+	}
+	return rest[at[0]:at[1]], func(new string) {
+		s.t.Helper()
+		s.write(project.LockFile, head+"for = 'image "+image+"'"+rest[:at[0]]+new+rest[at[1]:])
+	}
+}
+
+// movedPin has pins of a day when the distro had something older.
+func movedPin(t *testing.T, s *nightly) {
+	older := map[string]string{}
+	for _, image := range []string{"client", "bare"} {
+		line, change := s.runtimePin(image)
+		words := strings.Fields(strings.Trim(line, "'"))
+		for i, w := range words {
+			if len(w) == 64 && strings.Trim(w, "0123456789abcdef") == "" {
+				words[i] = strings.Repeat("0", 64)
+			}
+		}
+		now := words[1]
+		words[1] = "5.0"
+		older[image] = "netbase 5.0 → " + now + " in trixie"
+		change("'" + strings.ReplaceAll(strings.Join(words, " "), "_"+now+"_", "_5.0_") + "'")
+	}
+	out, _, status := s.run(nil, "refresh", "--dry-run", "--update", "image client", "--json")
+	var plan printedPlan
+	if err := json.Unmarshal([]byte(out), &plan); err != nil || status != 0 {
+		t.Fatalf("--dry-run: status %d, %v", status, err)
+	}
+	if len(plan.Moves) != 1 || !strings.HasPrefix(plan.Moves[0], older["client"]) || !strings.Contains(plan.Moves[0], "image client") {
+		t.Errorf("moves %q, want %q of image client", plan.Moves, older["client"])
+	}
+	for _, image := range []string{"client", "bare"} {
+		if line, _ := s.runtimePin(image); !strings.HasPrefix(line, "'netbase 5.0 ") {
+			t.Errorf("--dry-run moved the pin of image %s to %s", image, line)
+		}
+	}
+	told, night, said := s.night(0)
+	if len(night.Moves) != 2 || !slices.ContainsFunc(night.Moves, func(m string) bool { return strings.HasPrefix(m, older["bare"]) }) {
+		t.Errorf("moves %q, want %q", night.Moves, older["bare"])
+	}
+	if !strings.Contains(said, older["bare"]) {
+		t.Errorf("%q is not said", older["bare"])
+	}
+	s.states(told, "fresh fresh fresh fresh fresh") // the store has what they move to
+	text, err := os.ReadFile(s.published("report/night.txt"))
+	if err != nil || !strings.Contains(string(text), older["bare"]) {
+		t.Errorf("the report does not say %q: %v\n%s", older["bare"], err, text)
+	}
+
+	// Without a pin there is no frozen night.
+	file := filepath.Join(s.dir, project.LockFile)
+	pins, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(project.LockFile, strings.Replace(string(pins), "for = 'image bare'", "for = 'image gone'", 1))
+	frozen, _, _ := s.nightWith(nowhereEnv, 1, "refresh", "--json", "--frozen")
+	s.states(frozen, "fresh fresh fresh fresh failed")
+	if why := frozen[cellBare].Error; !strings.Contains(why, "not pinned") || !strings.Contains(why, "--frozen") {
+		t.Errorf("why: %s", why)
+	}
+
+	// Nor one that takes away what is published.
+	s.write(project.LockFile, strings.Replace(string(pins), "want = '3.13'\nversion = '3.13.5'", "want = '3.12'\nversion = '3.12.5'", 1))
+	if _, said, status := s.run(nowhereEnv, "refresh", "--frozen"); status != 1 || !strings.Contains(said, "python 3.13: ") {
+		t.Errorf("without the pin of 3.13: status %d\n%s", status, said)
+	}
+	for _, cell := range []string{cellPython, cellOne, cellTwo, cellClient} {
+		s.entry(cell)
+	}
+	s.write(project.LockFile, string(pins))
+	frozen, _, _ = s.nightWith(nowhereEnv, 0, "refresh", "--json", "--frozen")
+	s.states(frozen, "fresh fresh fresh fresh fresh")
+	if _, said, status := s.run(nil, "refresh", "--update", "image clent"); status != 2 || !strings.Contains(said, "image client") {
+		t.Errorf("--update of nothing: status %d\n%s", status, said)
+	}
+}
+
+// collected removes what no kept generation needs, and nothing else.
+func collected(t *testing.T, s *nightly) {
+	out, _, status := s.run(nil, "gc", "--json")
+	var removed struct {
+		DryRun  bool
+		Removed []struct{ Kind, Name string }
+	}
+	if err := json.Unmarshal([]byte(out), &removed); err != nil || status != 0 {
+		t.Fatalf("gc: status %d, %v", status, err)
+	}
+	kept := s.generations()
+	for _, r := range removed.Removed {
+		if r.Kind == "generation" || r.Kind == "pool" {
+			t.Errorf("removed %s %s, younger than an hour", r.Kind, r.Name)
+		}
+	}
+	old := time.Now().Add(-3 * time.Hour)
+	err := filepath.WalkDir(s.published("."), func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		return os.Chtimes(name, old, old)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.tree()
+	for _, dryRun := range []bool{true, false} {
+		args := []string{"gc", "--json", "--keep", "2"}
+		if dryRun {
+			args = append(args, "--dry-run")
+		}
+		out, _, status = s.run(nowhereEnv, args...)
+		removed.Removed = nil
+		if err := json.Unmarshal([]byte(out), &removed); err != nil || status != 0 || removed.DryRun != dryRun {
+			t.Fatalf("gc: status %d, %v", status, err)
+		}
+		if dryRun && len(s.tree()) != len(before) {
+			t.Error("--dry-run removed something")
+		}
+		for _, r := range removed.Removed {
+			t.Logf("%v: %s %s", dryRun, r.Kind, r.Name)
+		}
+		if len(removed.Removed) == 0 {
+			t.Error("nothing is removed")
+		}
+	}
+	left := s.generations()
+	contents := map[string]bool{}
+	for _, g := range left {
+		contents[g.Content] = true
+	}
+	if len(contents) != 2 || len(left) >= len(kept) || !left[0].Current {
+		t.Errorf("left: %+v", left)
+	}
+	s.verifies()
+	told, _, _ := s.nightWith(nowhereEnv, 0, "refresh", "--json", "--frozen")
+	s.states(told, "fresh fresh fresh fresh fresh")
+	if _, _, status := s.run(nowhereEnv, "rollback"); status != 0 {
+		t.Errorf("rollback to what was kept: status %d", status)
+	}
+	s.verifies()
+	s.hasAll()
+	if _, said, status := s.run(nowhereEnv, "rollback", "1"); status != 2 || !strings.Contains(said, "no generation 1 any more") {
+		t.Errorf("rollback 1: status %d", status)
+	}
+	if _, _, status := s.run(nowhereEnv, "verify", "--store"); status != 0 {
+		t.Errorf("verify --store: status %d", status)
+	}
+}
+
+// hasAll sees that the store has every artifact of every generation.
+func (s *nightly) hasAll() {
+	s.t.Helper()
+	store, err := artifacts.Open(filepath.Join(s.dir, "baked"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, cell := range []string{cellPython, cellOne, cellTwo, cellClient, cellBare} {
+		e := s.entry(cell)
+		if _, err := store.Find(e.Kind, e.Key); err != nil {
+			s.t.Errorf("%s: %v", cell, err)
+		}
+	}
+}
