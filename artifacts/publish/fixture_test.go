@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -299,4 +298,4 @@ func isSwept(t testing.TB, d *Directory) {
 	}
 }
 
-func contains(text, part string) bool { return bytes.Contains([]byte(text), []byte(part)) }
+func contains(text, part string) bool { return strings.Contains(text, part) }

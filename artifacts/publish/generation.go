@@ -136,7 +136,7 @@ func (d *Directory) Current() (*Generation, error) {
 // Generations returns the generations that there are, newest first. The error joins a
 // [*DamagedError] for each that is not among them.
 func (d *Directory) Generations() ([]*Generation, error) {
-	all, damaged, err := d.loadAll()
+	all, damaged, err := d.loadAll(d.load)
 	errs := []error{err}
 	for _, e := range damaged {
 		errs = append(errs, e)
@@ -146,7 +146,7 @@ func (d *Directory) Generations() ([]*Generation, error) {
 
 // loadAll returns the generations and the damage of those that cannot be read, newest
 // first.
-func (d *Directory) loadAll() (all []*Generation, damaged []*DamagedError, err error) {
+func (d *Directory) loadAll(load func(number int) (*Generation, error)) (all []*Generation, damaged []*DamagedError, err error) {
 	numbers, err := d.numbers()
 	if err != nil {
 		return nil, nil, fmt.Errorf("read generations: %w", err)
@@ -156,7 +156,7 @@ func (d *Directory) loadAll() (all []*Generation, damaged []*DamagedError, err e
 		return nil, nil, fmt.Errorf("read generations: %w", err)
 	}
 	for _, n := range numbers {
-		g, err := d.load(n)
+		g, err := load(n)
 		if err != nil {
 			if _, statErr := os.Lstat(d.generationDir(n)); errors.Is(statErr, fs.ErrNotExist) {
 				continue // pruned in between
@@ -178,54 +178,76 @@ func (d *Directory) generationDir(number int) string {
 	return d.path(generationsDir, generationName(number))
 }
 
-// load reads a generation. Its record and its set are checked against its list.
+// load reads a generation.
 func (d *Directory) load(number int) (*Generation, error) {
-	dir := d.generationDir(number)
-	damaged := func(file string, err error) (*Generation, error) {
-		return nil, &DamagedError{Number: number, File: file, Err: err}
-	}
-	read := func(file string) ([]byte, error) {
-		data, err := os.ReadFile(filepath.Join(dir, file))
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("read generation %d: %w", number, err)
-		}
-		if err != nil {
-			return nil, &DamagedError{Number: number, File: file, Err: errors.Unwrap(err)}
-		}
-		return data, nil
-	}
-	lines, err := read(listFile)
+	g, err := d.loadRecord(number)
 	if err != nil {
 		return nil, err
 	}
-	g := &Generation{Number: number, Dir: dir}
+	return g, d.loadSet(g)
+}
+
+// loadRecord reads a generation without its set.
+func (d *Directory) loadRecord(number int) (*Generation, error) {
+	g := &Generation{Number: number, Dir: d.generationDir(number)}
 	var r record
-	var s stored
-	for file, into := range map[string]any{recordFile: &r, setFile: &s} {
-		data, err := read(file)
-		if err != nil {
-			return nil, err
-		}
-		if !bytes.Contains(lines, fmt.Appendf(nil, "\n%s %d %s\n", hashBytes(data), len(data), file)) {
-			return damaged(file, errors.New("it is not what "+listFile+" says"))
-		}
-		if err := json.Unmarshal(data, into); err != nil {
-			return damaged(file, err)
-		}
+	if err := g.decode(recordFile, &r); err != nil {
+		return nil, err
 	}
 	if r.Number != number {
-		return damaged(recordFile, fmt.Errorf("it is that of generation %d", r.Number))
+		return nil, &DamagedError{number, recordFile, fmt.Errorf("it is that of generation %d", r.Number)}
 	}
 	g.Date, g.Content, g.Of, g.Signed, g.Note = r.Date, r.Content, r.Of, r.Keys.OpenPGP, r.Keys.Note
-	g.Set, g.uploaded = s.Set, s.Uploaded
 	return g, nil
+}
+
+// loadSet reads the set of a generation.
+func (d *Directory) loadSet(g *Generation) error {
+	var s stored
+	if err := g.decode(setFile, &s); err != nil {
+		return err
+	}
+	g.Set, g.uploaded = s.Set, s.Uploaded
+	return nil
+}
+
+// decode reads a JSON file of a generation, which must be what the list says.
+func (g *Generation) decode(file string, into any) error {
+	lines, err := g.read(listFile)
+	if err != nil {
+		return err
+	}
+	data, err := g.read(file)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(lines, fmt.Appendf(nil, "\n%s %d %s\n", hashBytes(data), len(data), file)) {
+		return &DamagedError{g.Number, file, errors.New("it is not what " + listFile + " says")}
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return &DamagedError{g.Number, file, err}
+	}
+	return nil
+}
+
+// read reads a file of a generation. What keeps from reading it, other than a lack of
+// permission, is damage.
+func (g *Generation) read(file string) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(g.Dir, file))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("read generation %d: %w", g.Number, err)
+	}
+	if err != nil {
+		return nil, &DamagedError{g.Number, file, withoutPath(err)}
+	}
+	return data, nil
 }
 
 // list reads the list of a generation, without its signature.
 func (d *Directory) list(number int) (*list, error) {
 	data, err := os.ReadFile(filepath.Join(d.generationDir(number), listFile))
 	if err != nil {
-		return nil, &DamagedError{Number: number, File: listFile, Err: errors.Unwrap(err)}
+		return nil, &DamagedError{Number: number, File: listFile, Err: withoutPath(err)}
 	}
 	l, err := parseList(unsigned(data))
 	if err == nil && l.Number != number {
@@ -237,11 +259,11 @@ func (d *Directory) list(number int) (*list, error) {
 	return l, nil
 }
 
-// kept are, of generations that come newest first, the newest of each content, up to
-// the current one; with the contents that were counted before, not more than keep.
-func kept(all []*Generation, current, keep int, contents ...string) (list []*Generation) {
+// kept are, of generations that come newest first, the newest whole one of each content,
+// up to the current one; with the contents that were counted before, not more than keep.
+func kept(all []*Generation, current, keep int, whole func(*Generation) bool, contents ...string) (list []*Generation) {
 	for _, g := range all {
-		if g.Number > current || len(contents) >= keep || slices.Contains(contents, g.Content) {
+		if g.Number > current || len(contents) >= keep || slices.Contains(contents, g.Content) || !whole(g) {
 			continue
 		}
 		contents = append(contents, g.Content)

@@ -63,43 +63,50 @@ func TestPut(t *testing.T) {
 		{"no size", "", Blob{Name: "x", SHA256: good.SHA256, Size: -1}, false, "a size of -1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := d.Put(t.Context(), c.blob, c.path)
-			isSwept(t, d)
 			if c.want != "" {
-				if err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Fatalf("got %v, want %q in it", err, c.want)
-				}
-				if strings.Contains(c.want, "bytes, want") || strings.Contains(c.want, "sha256 is") {
-					if mismatch := new(*MismatchError); !errors.As(err, mismatch) || (*mismatch).Path != c.path {
-						t.Errorf("%#v is no MismatchError with the path", err)
-					}
-				}
-				if d.Has(c.blob) {
-					t.Error("the pool has it")
-				}
-				return
+				refusesPut(t, d, c.blob, c.path, c.want)
+			} else {
+				takesPut(t, d, c.blob, c.path, c.linked)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !d.Has(c.blob) || read(t, d, c.blob.Path()) != "good" {
-				t.Error("the pool has it not")
-			}
-			a, errA := os.Stat(c.path)
-			b, errB := os.Stat(d.path(c.blob.Path()))
-			if errA != nil || errB != nil || os.SameFile(a, b) != c.linked || b.Mode() != 0o644 {
-				t.Errorf("linked: %v, mode %v, want %v (%v, %v)", os.SameFile(a, b), b.Mode(), c.linked, errA, errB)
-			}
-			if err := d.Put(t.Context(), c.blob, filepath.Join(dir, "none")); err != nil {
-				t.Errorf("what is there is asked for again: %v", err)
-			}
-			if err := os.Remove(d.path(c.blob.Path())); err != nil {
-				t.Fatal(err)
-			}
+			isSwept(t, d)
 		})
 	}
 	if err := d.PutBytes(t.Context(), good, []byte("evil")); !errors.As(err, new(*MismatchError)) {
 		t.Errorf("PutBytes of other bytes: %v", err)
+	}
+}
+
+func refusesPut(t *testing.T, d *Directory, b Blob, path, want string) {
+	err := d.Put(t.Context(), b, path)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("got %v, want %q in it", err, want)
+	}
+	isMismatch := strings.Contains(want, "bytes, want") || strings.Contains(want, "sha256 is")
+	if mismatch := new(*MismatchError); isMismatch && (!errors.As(err, mismatch) || (*mismatch).Path != path) {
+		t.Errorf("%#v is no MismatchError with the path", err)
+	}
+	if d.Has(b) {
+		t.Error("the pool has it")
+	}
+}
+
+func takesPut(t *testing.T, d *Directory, b Blob, path string, linked bool) {
+	if err := d.Put(t.Context(), b, path); err != nil {
+		t.Fatal(err)
+	}
+	if !d.Has(b) || read(t, d, b.Path()) != "good" {
+		t.Error("the pool has it not")
+	}
+	given, errA := os.Stat(path)
+	there, errB := os.Stat(d.path(b.Path()))
+	if errA != nil || errB != nil || os.SameFile(given, there) != linked || there.Mode() != 0o644 {
+		t.Errorf("linked: %v, mode %v, want %v (%v, %v)", os.SameFile(given, there), there.Mode(), linked, errA, errB)
+	}
+	if err := d.Put(t.Context(), b, path+"-none"); err != nil {
+		t.Errorf("what is there is asked for again: %v", err)
+	}
+	if err := os.Remove(d.path(b.Path())); err != nil {
+		t.Fatal(err)
 	}
 }
 

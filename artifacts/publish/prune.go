@@ -96,7 +96,7 @@ func (p *pruning) decide(keep int) error {
 	if err != nil {
 		return err
 	}
-	all, damaged, err := p.loadAll()
+	all, damaged, err := p.loadAll(p.load)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (p *pruning) decide(keep int) error {
 	}
 	keeping := map[int]bool{}
 	oldest := current
-	for _, g := range kept(all, current, keep) {
+	for _, g := range kept(all, current, keep, func(*Generation) bool { return true }) {
 		keeping[g.Number], oldest = true, g.Number
 	}
 	for i, n := range numbers {
@@ -240,11 +240,14 @@ func (p *pruning) reports(ctx context.Context) error {
 		return err
 	}
 	at, _ := os.Readlink(p.path(reportLink))
+	var going []string
 	for i, n := range numbers {
 		name := path.Join(reportsDir, generationName(n))
-		if i == 0 || name == at || p.young(p.path(reportsDir, generationName(numbers[i-1]))) {
-			continue
+		if i > 0 && name != at && !p.young(p.path(reportsDir, generationName(numbers[i-1]))) {
+			going = append(going, name)
 		}
+	}
+	for _, name := range going {
 		if err := p.remove(ctx, "report", name); err != nil {
 			return err
 		}

@@ -18,8 +18,12 @@ import (
 	"github.com/pybake/pybake/artifacts/sign"
 )
 
-// defaultKeep is how many contents are kept unless the caller says otherwise.
-const defaultKeep = 5
+const (
+	// defaultKeep is how many contents are kept unless the caller says otherwise.
+	defaultKeep = 5
+	// maxAhead is how far in the future apt lets a date be (Acquire::Max-FutureTime).
+	maxAhead = 10 * time.Second
+)
 
 // Release is what is to be published, and how.
 type Release struct {
@@ -128,23 +132,26 @@ func (p *publication) look() error {
 	if p.content, err = p.Set.content(); err != nil {
 		return err
 	}
-	all, damaged, err := p.loadAll()
+	all, damaged, err := p.loadAll(p.loadRecord) // sets are large, and most are not needed
 	if err != nil {
 		return err
 	}
 	for _, e := range damaged {
-		p.warn("%v; what only it had is no longer offered", e)
+		p.warnDamaged(e)
 	}
-	p.kept = kept(all, p.current, p.Keep, p.content)
 	if p.Of > 0 && !slices.ContainsFunc(all, func(g *Generation) bool { return g.Number == p.Of && g.Content == p.content }) {
 		return fmt.Errorf("the set is not that of generation %d", p.Of)
 	}
+	whole := func(g *Generation) bool { return p.warnDamaged(p.loadSet(g)) }
+	p.kept = kept(all, p.current, p.Keep, whole, p.content)
 	p.before = &list{}
 	if i := slices.IndexFunc(all, func(g *Generation) bool { return g.Current }); i >= 0 {
 		p.former = all[i]
-		if p.before, err = p.Directory.list(p.current); err != nil {
-			p.warn("%v", err)
-			p.before = &list{}
+		if before, err := p.Directory.list(p.current); p.warnDamaged(err) {
+			p.before = before
+		}
+		if p.former.uploaded == nil {
+			whole(p.former)
 		}
 		p.compareKeys()
 	}
@@ -159,8 +166,14 @@ func (p *publication) warn(format string, args ...any) {
 	}
 }
 
-// maxAhead is how far in the future apt lets a date be (Acquire::Max-FutureTime).
-const maxAhead = 10 * time.Second
+// warnDamaged warns of an error in reading a former generation, and is whether there was
+// none.
+func (p *publication) warnDamaged(err error) bool {
+	if err != nil {
+		p.warn("%v; what only it had is no longer offered", err)
+	}
+	return err == nil
+}
 
 // setDate makes the date later than the former one: apt passes over what is not.
 func (p *publication) setDate() {

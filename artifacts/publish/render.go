@@ -211,8 +211,7 @@ func (p *publication) carryByHash() error {
 	}
 	for _, g := range from {
 		l, err := p.Directory.list(g.Number)
-		if err != nil {
-			p.warn("%v", err)
+		if !p.warnDamaged(err) {
 			continue
 		}
 		for _, f := range l.Files {

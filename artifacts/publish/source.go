@@ -100,9 +100,10 @@ func (s Source) read(ctx context.Context, path string, limit int64) ([]byte, err
 	return data, err
 }
 
-// served is the path at which a file of the list is served.
+// served is the path at which a file of the list is served: through the links at the
+// root, but for what has none, or may have one that leads to a later report.
 func (f listed) served() string {
-	if f.Path == setFile || f.Path == recordFile {
+	if f.Path == setFile || f.Path == recordFile || strings.HasPrefix(f.Path, reportLink+"/") {
 		return currentLink + "/" + f.Path
 	}
 	return f.Path

@@ -28,7 +28,7 @@ func projectHTML(p project, root string) []byte {
 	beginHTML(&b, p.name, p.status)
 	for _, f := range p.files {
 		b.WriteString(`<a`)
-		attribute(&b, "href", root+escapePath(f.Path)+"#sha256="+f.SHA256)
+		attribute(&b, "href", address(f, root))
 		attribute(&b, "data-requires-python", f.RequiresPython)
 		if f.MetadataSHA256 != "" {
 			attribute(&b, "data-core-metadata", "sha256="+f.MetadataSHA256)
@@ -64,6 +64,9 @@ func attribute(b *bytes.Buffer, name, value string) {
 		b.WriteString(" " + name + `="` + html.EscapeString(value) + `"`)
 	}
 }
+
+// address is the URL of a file, with its hash.
+func address(f File, root string) string { return root + escapePath(f.Path) + "#sha256=" + f.SHA256 }
 
 // escapePath is a path as it stands in a URL. A plus is escaped too, as some
 // object stores take it for a blank.

@@ -64,7 +64,7 @@ func projectJSON(p project, root string) []byte {
 	}
 	for _, f := range p.files {
 		file := jsonFile{
-			Name: f.Name, URL: root + escapePath(f.Path), Hashes: jsonHash{f.SHA256},
+			Name: f.Name, URL: address(f, root), Hashes: jsonHash{f.SHA256},
 			RequiresPython: f.RequiresPython, Metadata: jsonHash{f.MetadataSHA256},
 			Yanked: f.Yanked, Size: f.Size,
 		}

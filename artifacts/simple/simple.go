@@ -21,12 +21,13 @@
 //
 // on one line, and in JSON, in one line likewise,
 //
-//	{"filename": "x-1.0-py3-none-any.whl", "url": "../../../../pool/5f/5f1c…/x-1.0-py3-none-any.whl",
+//	{"filename": "x-1.0-py3-none-any.whl", "url": "../../../../pool/5f/5f1c…/x-1.0-py3-none-any.whl#sha256=5f1c…",
 //	 "hashes": {"sha256": "5f1c…"}, "requires-python": ">=3.9", "core-metadata": {"sha256": "9a03…"},
 //	 "yanked": "not in generation 8", "size": 4711, "upload-time": "2026-01-02T03:04:05.000000Z"}
 //
-// What is empty is left out. "dist-info-metadata" is left out of JSON, as PEP 714
-// advises: versions of pip that know only this name fail over it.
+// What is empty is left out. In JSON the hash is in the URL, too, because pip 22.2
+// and 22.3 neither choose nor check a file by "hashes"; and "dist-info-metadata" is
+// left out, as PEP 714 advises: versions of pip that know only this name fail over it.
 //
 // URLs are relative to the page, so that the index works at any address, and from
 // a mounted volume as file://…. They are as the page has them when its own URL

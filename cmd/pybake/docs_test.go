@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,7 +34,7 @@ func TestDocs(t *testing.T) {
 		want[filepath.Join("man", name)] = text
 	}
 	if *update {
-		if err := os.RemoveAll("docs"); err != nil {
+		if err := os.RemoveAll(filepath.Join("docs", "man")); err != nil {
 			t.Fatal(err)
 		}
 		for name, text := range want {
@@ -46,7 +47,9 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff(want, files(t, "docs")); diff != "" {
+	got := files(t, "docs")
+	maps.DeleteFunc(got, func(name, _ string) bool { return strings.HasPrefix(name, "nightly/") }) // which people wrote
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("docs are not what the commands say; go test ./cmd/pybake -run TestDocs -update (-want +got):\n%s", diff)
 	}
 }

@@ -100,7 +100,13 @@ func (c *clients) makeClean(t *testing.T, s *nightly) {
 		apt-get purge -yq 'pybake-*'
 		rm -rf /debs /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*`)
 	dockerRun(t, "commit", made, c.clean)
-	t.Cleanup(func() { dockerRun(t, "rmi", c.clean) })
+	t.Cleanup(func() {
+		for _, ref := range []string{c.python, c.clean} {
+			if imageID(ref) != "" {
+				dockerRun(t, "rmi", ref)
+			}
+		}
+	})
 }
 
 // clientsInstall installs the published packages and wheels as anybody would.
@@ -124,11 +130,10 @@ func clientsInstall(t *testing.T, s *nightly, c *clients) {
 		apt-get update -q
 		apt-get install -yq --no-install-recommends `+clientPackages+`
 		/opt/python/3.13/bin/python3.13 -m venv /venv`)
-	if strings.Contains(said, "W: ") || !strings.Contains(said, c.url+" trixie InRelease") {
+	if strings.Contains(said, "W: ") || !strings.Contains(said, strings.TrimSuffix(c.url, "/")+" trixie InRelease") {
 		t.Errorf("apt said:\n%s", said)
 	}
 	dockerRun(t, "commit", made, c.python)
-	t.Cleanup(func() { dockerRun(t, "rmi", c.python) })
 
 	// Another key than the one that signed.
 	dockerRun(t, "exec", made, "sh", "-euc", `

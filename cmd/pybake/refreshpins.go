@@ -254,9 +254,15 @@ func (r *refreshRun) choose(pins *project.Lock, series string, found []watch.Fou
 	if taken.Version != "" {
 		i := slices.IndexFunc(found, func(f watch.Found) bool { return f.Version == taken.Version })
 		f := found[i]
-		pin.Version, pin.XZ, pin.TGZ, pin.From, pin.Proof = f.Version, f.XZ, f.TGZ, f.From, f.Proof
+		pin.Version, pin.XZ, pin.TGZ, pin.From, pin.Proof = f.Version, f.XZ, f.TGZ, r.inProject(f.From), r.inProject(f.Proof)
 	}
 	return pin, pin.Version != ""
+}
+
+// inProject is a text with the paths of the project's own files as they are below its
+// directory: pybake.lock is committed, and read elsewhere.
+func (r *refreshRun) inProject(text string) string {
+	return strings.ReplaceAll(text, r.project.Root+string(filepath.Separator), "")
 }
 
 // sigstore checks a bundle with the program of this machine that can; nil: there is none.

@@ -62,13 +62,13 @@ func outdated(t *testing.T, m *Maker, target Target, base project.BasePin, names
 	for _, name := range names {
 		run(t, c, "0:0", `sed -i '/^Package: `+name+`$/,/^$/s/^Version: .*/Version: 0.1/' /var/lib/dpkg/status; test "$(dpkg-query -Wf '${Version}' `+name+`)" = 0.1`)
 	}
-	img, err := c.Commit(t.Context(), "pybake-distro-test/outdated:"+target.Distro.Codename, engine.ImageConfig{})
+	img, err := c.Commit(t.Context(), "pybake-distro-test/outdated:"+target.Distro.Codename, engine.ImageConfig{
+		Labels: map[string]string{"org.pybake.base": shared.base.Digest}, // removed with what stands on that
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	removeLater(t, "pybake-distro-test/outdated:"+target.Distro.Codename)
 	base.Digest = img.ID
-	removeLater(t, BaseRef(target, base.Digest))
 	if err := m.Engine.Tag(t.Context(), img.ID, BaseRef(target, base.Digest)); err != nil {
 		t.Fatal(err)
 	}
@@ -93,14 +93,17 @@ func TestResolver(t *testing.T) {
 				t.Fatalf("make is %v, %v", made, err)
 			}
 			relations := []string{
-				"gzip", "libc6 (>= 2.1)", "libssl-dev (>= 1.0) | make", "no-such-package | xz-utils", "default-mta | mail-transport-agent",
+				"gzip", "libc6 (>= 2.1)", "libssl-dev (>= 1.0) | make", "no-such-package | xz-utils", "c-shell",
 				"libexpat1 (>= 2.1~beta3)", "libcrypt1 (>= 1:4.1.0)", "zlib1g-dev:any | zlib1g-dev (>= 1:1.2.0)",
 			}
-			for name, q := range map[string]Request{
+			requests := map[string]Request{
 				"names":     {Names: []string{"gzip", "libdb-dev", "pkg-config", "make=" + made[0].Version}},
 				"relations": {Relations: relations},
-				"both":      {Names: []string{"libncurses-dev"}, Relations: relations},
-			} {
+			}
+			if codename == shared.target.Distro.Codename {
+				requests["both"] = Request{Names: []string{"libncurses-dev"}, Relations: relations}
+			}
+			for name, q := range requests {
 				var local []string
 				if q.Relations != nil {
 					local = []string{localDeb(t, "pybake-sample", q.Relations...)}

@@ -75,6 +75,9 @@ func addLinks(t *report.Artifact, e *publish.Entry) {
 	for _, f := range e.Files {
 		link(f)
 	}
+	for _, ref := range e.Refs { // which is no address
+		t.Links = append(t.Links, report.Link{Text: ref})
+	}
 	t.Size += e.Size
 }
 
