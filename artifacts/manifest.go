@@ -89,19 +89,21 @@ func (e newerFormatError) Error() string {
 
 // decode reads a manifest and holds it to its own rules.
 func decode(data []byte) (*Manifest, error) {
-	var head struct{ Format int }
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, err
-	}
-	if head.Format > ManifestFormat {
-		return nil, newerFormatError(head.Format)
-	}
-	if head.Format != ManifestFormat {
-		return nil, fmt.Errorf("format %d is not known", head.Format)
-	}
 	var m Manifest
-	if err := json.Unmarshal(data, &m); err != nil {
+	err := json.Unmarshal(data, &m)
+	if err != nil { // another format may have other types
+		var head struct{ Format int }
+		if json.Unmarshal(data, &head) == nil {
+			m.Format = head.Format
+		}
+	}
+	switch {
+	case m.Format > ManifestFormat:
+		return nil, newerFormatError(m.Format)
+	case err != nil:
 		return nil, err
+	case m.Format != ManifestFormat:
+		return nil, fmt.Errorf("format %d is not known", m.Format)
 	}
 	if key, err := NewKey(m.Kind, m.Inputs); err != nil {
 		return nil, err

@@ -49,6 +49,11 @@ type Builder struct {
 // Find returns the house of a plan if the store has it: with neither network nor
 // engine. Else ErrNotFound, or what is wrong with the store or the pins.
 func (b *Builder) Find(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
+	return b.find(ctx, p, nil)
+}
+
+// find is Find, with a house that was just found and may be the one; or nil.
+func (b *Builder) find(ctx context.Context, p *Plan, known *artifacts.Artifact) (*artifacts.Artifact, error) {
 	pins, err := b.Pins.Read()
 	if err != nil {
 		return nil, err
@@ -61,11 +66,12 @@ func (b *Builder) Find(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 	if err != nil {
 		return nil, err
 	}
-	a, err := b.Store.Find(Kind, key)
-	if err != nil {
-		return nil, err
+	if known == nil || known.Key != key {
+		if known, err = b.Store.Find(Kind, key); err != nil {
+			return nil, err
+		}
 	}
-	return a, b.Store.Point(ctx, a, p.Name)
+	return known, b.Store.Point(ctx, known, p.Name)
 }
 
 // Inputs are what the house of a plan depends on, by the pins; ErrNotFound if one

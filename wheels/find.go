@@ -80,7 +80,7 @@ func (b *Builder) FindLike(ctx context.Context, p *Plan, former *artifacts.Artif
 	if err != nil {
 		return nil, err
 	}
-	return b.Find(ctx, like)
+	return b.find(ctx, like, former)
 }
 
 // InputsLike are Inputs of the plan, settled as FindLike does it.
@@ -114,11 +114,14 @@ func (p *Plan) like(former *artifacts.Artifact) (*Plan, error) {
 // whether there is one. Where the file is to be had is not known then.
 func (p *Plan) chooseLike(pkg *Package, known []Wheel) bool {
 	for _, w := range known {
+		if w.Name != pkg.Name {
+			continue
+		}
 		file, hash := w.File, "sha256:"+w.SHA256
 		if w.Source != nil {
 			file, hash = w.Source.File, w.Source.Digest
 		}
-		if w.Name == pkg.Name && isOf(file, pkg.Name, pkg.Version) && slices.Contains(pkg.Hashes, hash) {
+		if isOf(file, pkg.Name, pkg.Version) && slices.Contains(pkg.Hashes, hash) {
 			pkg.Origin, pkg.File, pkg.Hashes, pkg.Size = w.Origin, file, []string{hash}, w.Size
 			return true
 		}

@@ -14,7 +14,7 @@ import (
 
 // Report publishes a report beside the generations, at report/: the files replace all
 // that were there, in one step. Their paths have no "report/". It is in no list and has
-// no signature.
+// no signature. It is not synced: a power cut may leave an empty one, until the next.
 func (d *Directory) Report(ctx context.Context, files []File) error {
 	if err := d.report(ctx, files); err != nil {
 		return fmt.Errorf("publish report into %s: %w", d.Dir, err)
@@ -59,13 +59,7 @@ func (d *Directory) report(ctx context.Context, files []File) error {
 		}
 	}
 	place := path.Join(reportsDir, generationName(number))
-	if err := d.do("sync all", d.sync); err != nil {
-		return err
-	}
 	if err := d.do("rename report", func() error { return os.Rename(draft, d.path(place)) }); err != nil {
-		return err
-	}
-	if err := syncDir(d.path(reportsDir)); err != nil {
 		return err
 	}
 	return d.switchLink(reportLink, place)

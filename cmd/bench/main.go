@@ -33,9 +33,26 @@
 //	nothing new   pybake image once more, beside its target
 //	base          the base layer beside what is published of debian:SUITE-slim
 //
+// # Refresh
+//
+// Stores are made up with the packages that would build what is in them, but without
+// building: pybake finds all of it fresh. Whoever calls an engine, an index or a proxy
+// where there is nothing to do, calls an address of ours, and the run fails.
+//
+//	night         pybake refresh --frozen where nothing changed: 5 Pythons, a lock of 100
+//	              wheels for each; the whole process, with the report that it writes
+//	plan          pybake refresh --dry-run --frozen of 1,000 houses and their Pythons
+//	publish       pybake publish of 1,000 wheels in ten houses, one changed in each, with
+//	              as many generations as are kept; and pybake rollback after it
+//	bump          another version of one of 100 pure wheels in a lock: pybake refresh
+//	              --frozen makes the house, proves it in a container and publishes it. The
+//	              peer is pip wheel of that lock, from the same index on loopback, without
+//	              a cache and with the one of its last run. pybake keeps its own
+//
 // # What it needs
 //
-// An engine on this machine and docker, one that knows BuildKit (--buildkit,
+// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image needs
+// an engine on this machine and docker, one that knows BuildKit (--buildkit,
 // Debian's docker.io), uv, python3 with pip, an index as pip is configured here, and
 // a store with the baked Python (--store, which is only read; PYBAKE_CACHE as for
 // pybake). All that it writes is in a directory beside the store, and in images
@@ -76,8 +93,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "refresh" {
+		return runRefresh(ctx, args[1:])
+	}
 	if len(args) == 0 || args[0] != "image" {
-		return errors.New("usage: bench image [flags]; bench image --help")
+		return errors.New("usage: bench image|refresh [flags]; bench image --help")
 	}
 	var o options
 	flags := flag.NewFlagSet("bench image", flag.ContinueOnError)

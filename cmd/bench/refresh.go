@@ -124,6 +124,7 @@ func (b *refreshBench) say(format string, args ...any) {
 type process struct {
 	stdout  string
 	seconds float64 // from its start to its end
+	cpu     float64 // seconds of processors
 	peak    float64 // bytes of memory that were resident at once
 }
 
@@ -142,6 +143,7 @@ func (b *refreshBench) pybakeIn(ctx context.Context, dir string, env []string, a
 	if err != nil {
 		return p, fmt.Errorf("pybake %s: %w\n%s", strings.Join(args, " "), err, tail(stdout.String()+stderr.String(), 40))
 	}
+	p.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		p.peak = float64(usage.Maxrss) * 1024
 	}

@@ -35,6 +35,7 @@ func (b *refreshBench) plan(ctx context.Context) ([]*row, error) {
 	}
 	cells := len(nightPythons) * len(planDistros) * (1 + planLocks)
 	wall := &row{What: "plan", Unit: "s", Target: 1, Note: fmt.Sprintf("%d artifacts: 5 Pythons on 4 distros, %d locks of %d wheels for each", cells, planLocks, planWheels)}
+	cpu := &row{What: "plan, processors", Unit: "s"}
 	peak := &row{What: "plan, memory", Unit: "B", Target: 200e6}
 	for range b.rounds {
 		p, err := b.pybakeIn(ctx, s.dir, t.env(), "refresh", "--dry-run", "--frozen", "--json")
@@ -55,7 +56,7 @@ func (b *refreshBench) plan(ctx context.Context) ([]*row, error) {
 		if len(plan.Cells) != cells {
 			return nil, fmt.Errorf("%d cells, want %d", len(plan.Cells), cells)
 		}
-		wall.Pybake, peak.Pybake = append(wall.Pybake, p.seconds), append(peak.Pybake, p.peak)
+		wall.Pybake, cpu.Pybake, peak.Pybake = append(wall.Pybake, p.seconds), append(cpu.Pybake, p.cpu), append(peak.Pybake, p.peak)
 	}
-	return []*row{wall, peak}, t.check()
+	return []*row{wall, cpu, peak}, t.check()
 }

@@ -178,6 +178,7 @@ func TestBake(t *testing.T) {
 	t.Run("optimised", func(t *testing.T) {
 		checkMade(t, b.on(t).bake(nil, "3.13.5", "--distro", "trixie"), "built", "3.13.5-1+deb13")
 	})
+	t.Run("refresh", func(t *testing.T) { refreshTests(t, b.on(t)) })
 }
 
 func checkMade(t *testing.T, made madePython, origin, version string) {

@@ -223,25 +223,27 @@ func (r *refreshRun) lookHouse(ctx context.Context, c refresh.Cell) (refresh.Loo
 	if h.Finder, err = sub.finder(r.project, h.req.Lock, h.Python, h.flags); err != nil {
 		return due, err
 	}
-	var formers []*artifacts.Artifact
-	if last := r.lastOf(c); last != nil {
-		formers = append(formers, last)
-	}
-	if named, err := r.store.Lookup(h.plan.Name); err == nil { // of a night that was killed, or of other groups
-		formers = append(formers, named)
-	}
-	if len(formers) == 0 {
-		due.Reasons = []string{"new"}
-		return due, nil
-	}
-	for _, former := range formers {
-		found, missing := h.FindLike(ctx, h.plan, former)
+	for _, former := range []func() *artifacts.Artifact{
+		func() *artifacts.Artifact { return r.lastOf(c) },
+		func() *artifacts.Artifact { // of a night that was killed, or of other groups
+			named, _ := r.store.Lookup(h.plan.Name)
+			return named
+		},
+	} {
+		like := former()
+		if like == nil {
+			continue
+		}
+		found, missing := h.FindLike(ctx, h.plan, like)
 		if missing == nil {
 			return refresh.Look{State: refresh.Fresh, Artifact: found, Compared: len(found.Inputs)}, nil
 		}
 		if due.Reasons == nil {
-			due.Reasons, due.Compared = r.houseReasons(ctx, h, c, former, missing)
+			due.Reasons, due.Compared = r.houseReasons(ctx, h, c, like, missing)
 		}
+	}
+	if due.Reasons == nil {
+		due.Reasons = []string{"new"}
 	}
 	return due, nil
 }

@@ -321,9 +321,7 @@ func (r *refreshRun) lookDistros(ctx context.Context, pins *project.Lock, wants 
 		for _, f := range moved.Failed {
 			r.notes = append(r.notes, f.String())
 		}
-		if len(moved.Moves) > 0 {
-			all, moves = append(all, moved), append(moves, moved.Moves...)
-		}
+		all, moves = append(all, moved), append(moves, moved.Moves...)
 	}
 	for _, m := range moves {
 		r.moves = append(r.moves, m.String())

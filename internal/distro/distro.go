@@ -8,6 +8,9 @@
 //	[]Package what a request ("gcc", "libssl-dev") means today: every package
 //	          that has to be installed on the base, exact versions, SHA-256
 //
+// What pins would be today is asked without changing them: Rebase for a base
+// image, and a [Resolver] for many requests at once.
+//
 // Three questions are answered about shared libraries in the directories in
 // which the dynamic loader looks by itself: which there are with some packages
 // installed (Libraries), which packages of an image own them (Owners), and

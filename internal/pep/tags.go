@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const maxTags = 4096 // that one compressed tag set may stand for
@@ -128,8 +129,21 @@ func (t Target) Tags() []Tag {
 	return tags
 }
 
-// Ranks is the place of each of Tags in their order, 0 for the best.
+// ranks has what Ranks returned, by target: a matrix asks for the same ones again and
+// again, and each has thousands of tags.
+var ranks sync.Map
+
+// Ranks is the place of each of Tags in their order, 0 for the best. It is not to be
+// changed.
 func (t Target) Ranks() map[Tag]int {
+	if known, ok := ranks.Load(t); ok {
+		return known.(map[Tag]int)
+	}
+	made, _ := ranks.LoadOrStore(t, t.ranks())
+	return made.(map[Tag]int)
+}
+
+func (t Target) ranks() map[Tag]int {
 	ranks := map[Tag]int{}
 	for i, tag := range t.Tags() {
 		ranks[tag] = i

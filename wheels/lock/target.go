@@ -106,6 +106,7 @@ func (s *selector) prepare() error {
 	release := s.python.Release()
 	s.ranks = pep.Target{Python: [2]int{release[0], release[1]}, FreeThreaded: t.FreeThreaded, Arch: t.Arch, Glibc: t.Glibc}.Ranks()
 	if t.LegacyTags {
+		s.ranks = maps.Clone(s.ranks)
 		maps.DeleteFunc(s.ranks, func(tag pep.Tag, _ int) bool { return strings.HasPrefix(tag.Platform, "manylinux_") })
 	}
 	if err := s.names(); err != nil {

@@ -79,7 +79,7 @@ func texts(packages []project.Package) []string {
 
 // Move is a package that is another than before. A base image whose packages are
 // the same, but not its digest, moves as "image", with the beginnings of digests
-// for versions.
+// for versions; one that only comes from another place, with the places.
 type Move struct {
 	Distro string // "trixie"
 	Arch   string // "amd64"

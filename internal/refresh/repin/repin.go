@@ -177,6 +177,9 @@ func (l *look) setBase(base project.BasePin) {
 	changes := diff(move, old.Packages, base.Packages)
 	if len(changes) == 0 {
 		move.Name, move.Old, move.New = "image", short(old.Digest), short(base.Digest)
+		if old.Digest == base.Digest {
+			move.Old, move.New = strings.TrimSpace(old.Origin+" "+old.Ref), strings.TrimSpace(base.Origin+" "+base.Ref)
+		}
 		changes = []Move{move}
 	}
 	l.moves = append(l.moves, changes...)

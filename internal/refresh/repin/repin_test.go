@@ -24,6 +24,7 @@ type archive struct {
 	depends  map[string][]string // "libpq5": "libldap2"
 	inBase   []string            // installed in the base image
 	digest   string              // of the base image
+	ref      string              // likewise
 
 	asked   []string // of resolvers: the base image and requests
 	fetched []project.Package
@@ -39,7 +40,7 @@ func (a *archive) base(_ context.Context, t distro.Target, old *project.BasePin,
 	if old != nil && !again {
 		return *old, a.fails["base"]
 	}
-	pin := project.BasePin{Distro: t.Distro.Codename, Arch: t.Arch, Origin: "mmdebstrap", Digest: a.digest}
+	pin := project.BasePin{Distro: t.Distro.Codename, Arch: t.Arch, Origin: "engine", Ref: a.ref, Digest: a.digest}
 	for _, name := range a.inBase {
 		p := a.pkg(name)
 		p.Digest = ""
@@ -228,6 +229,10 @@ func TestLook(t *testing.T) {
 			change: func(a *archive) { a.digest = "sha256:" + strings.Repeat("b", 64) },
 			moves:  []string{"image aaaaaaaaaaaa → bbbbbbbbbbbb in trixie (base image)"},
 		}, {
+			name:   "base image of another name",
+			change: func(a *archive) { a.ref = "corp/base:2" },
+			moves:  []string{"image engine → engine corp/base:2 in trixie (base image)"},
+		}, {
 			name:   "base image that may not move",
 			change: func(a *archive) { a.versions["perl"], a.digest = "2", "sha256:"+strings.Repeat("b", 64) },
 			only:   allBut("base"),
@@ -306,7 +311,7 @@ func TestLook(t *testing.T) {
 // relocked is locked after changes: images ask for what is below them now.
 func relocked(t *testing.T, a *archive) *project.Lock {
 	t.Helper()
-	l := locked(t, &archive{versions: sample().versions, depends: sample().depends, inBase: a.inBase, digest: a.digest})
+	l := locked(t, &archive{versions: sample().versions, depends: sample().depends, inBase: a.inBase, digest: a.digest, ref: a.ref})
 	base, _ := a.base(t.Context(), trixie, nil, true)
 	l.SetBase(base)
 	pin := func(pin project.SetPin, request ...string) project.SetPin {

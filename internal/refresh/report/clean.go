@@ -32,6 +32,9 @@ func block(s string) string {
 // unreadable is whether a character must not be written: XML has no way to, or it
 // changes what others look like.
 func unreadable(r rune) bool {
+	if r >= ' ' && r < 0x7f {
+		return false
+	}
 	switch r {
 	case '\n', '\t':
 		return false
@@ -43,8 +46,13 @@ func unreadable(r rune) bool {
 
 // line is block on one line, cut after n characters.
 func line(s string, n int) string {
-	s = strings.TrimSpace(strings.NewReplacer("\n", " ", "\t", " ").Replace(block(s)))
-	return cut(s, n)
+	s = strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		return r
+	}, block(s))
+	return cut(strings.TrimSpace(s), n)
 }
 
 // cut is s, or its first n characters and a sign that there were more.
