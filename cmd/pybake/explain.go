@@ -41,13 +41,13 @@ With --json: {"cell", "state", "reasons", "compared", "inputs", "published",
 // explained is what explain --json prints.
 type explained struct {
 	plannedCell
-	Inputs    []artifacts.Input   `json:"inputs"` // that the artifact was made from; of the last one, if it is due
-	Published *publishedOf        `json:"published"`
-	LastNight *report.Artifact    `json:"lastNight"`
-	Steps     []artifacts.Step    `json:"steps,omitempty"`
-	Checks    []artifacts.Check   `json:"checks,omitempty"`
-	outcome   refresh.Outcome     `json:"-"`
-	made      *artifacts.Artifact `json:"-"`
+	Inputs    []artifacts.Input `json:"inputs"` // that the artifact was made from; of the last one, if it is due
+	Published *publishedOf      `json:"published"`
+	LastNight *report.Artifact  `json:"lastNight"`
+	Steps     []artifacts.Step  `json:"steps,omitempty"`
+	Checks    []artifacts.Check `json:"checks,omitempty"`
+
+	made *artifacts.Artifact `json:"-"`
 }
 
 type publishedOf struct {
@@ -110,7 +110,7 @@ func (r *refreshRun) meant(outcomes []refresh.Outcome, ref string) (refresh.Outc
 }
 
 func (r *refreshRun) explained(o refresh.Outcome) explained {
-	e := explained{plannedCell: plannedCell{Cell: o.Cell, State: o.State, Reasons: o.Reasons, Compared: o.Compared}, outcome: o, made: o.Artifact}
+	e := explained{plannedCell: plannedCell{Cell: o.Cell, State: o.State, Reasons: o.Reasons, Compared: o.Compared}, Inputs: []artifacts.Input{}, made: o.Artifact}
 	if o.Err != nil {
 		e.Error = o.Err.Error()
 	}
@@ -118,7 +118,7 @@ func (r *refreshRun) explained(o refresh.Outcome) explained {
 		e.made = r.lastOf(o.Cell)
 	}
 	if e.made != nil {
-		e.Inputs, e.Steps, e.Checks = e.made.Inputs, e.made.Steps, e.made.Checks
+		e.Inputs, e.Steps, e.Checks = append(e.Inputs, e.made.Inputs...), e.made.Steps, e.made.Checks
 	}
 	if p := refresh.Former(r.former, o.Name); p != nil {
 		e.Published = &publishedOf{Name: p.Name, Key: p.Key, Generation: r.current.Number, Finished: p.Finished}

@@ -111,7 +111,7 @@ func (r *refreshRun) plan() ([]refresh.Job, error) {
 	cells, notes, err := m.Cells()
 	if err != nil {
 		if len(cells) == 0 {
-			return nil, &advised{err, statusUsage, ""}
+			return nil, &advised{errors.Join(append([]error{err}, r.trouble...)...), statusUsage, ""}
 		}
 		r.trouble = append(r.trouble, err)
 	}
