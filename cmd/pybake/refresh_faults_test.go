@@ -40,7 +40,7 @@ func tooShort(t *testing.T, s *nightly) {
 	s.alarmed(night, "not begun: it is likely to take ")
 	s.change("pybake.toml", `pythons = ["3.13", "3.12.4"]`, `pythons = ["3.13"]`)
 	for _, bad := range []string{"1", "6x", "-1h", "0m"} {
-		if _, _, status := s.run(nil, "refresh", "--dry-run", "--deadline="+bad); status != 2 {
+		if _, _, status := s.run(nil, append([]string{"refresh", "--dry-run", "--deadline=" + bad}, same...)...); status != 2 {
 			t.Errorf("--deadline %s: status %d", bad, status)
 		}
 	}

@@ -111,7 +111,11 @@ func (r *refreshRun) plan() ([]refresh.Job, error) {
 	cells, notes, err := m.Cells()
 	if err != nil {
 		if len(cells) == 0 {
-			return nil, &advised{errors.Join(append([]error{err}, r.trouble...)...), statusUsage, ""}
+			status, hint := statusUsage, ""
+			if r.flags.frozen && errors.Is(err, refresh.ErrUnpinned) {
+				status, hint = statusFailed, "pybake refresh"
+			}
+			return nil, &advised{errors.Join(append([]error{err}, r.trouble...)...), status, hint}
 		}
 		r.trouble = append(r.trouble, err)
 	}

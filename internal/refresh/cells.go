@@ -112,6 +112,9 @@ func SeriesOf(version string) string {
 	return strings.Join(parts[:min(2, len(parts))], ".")
 }
 
+// ErrUnpinned says that nothing pins what a series is.
+var ErrUnpinned = errors.New("no release of it is pinned")
+
 // version is what a wanted Python is today: the version itself, or the pinned one of
 // its series; where nothing is pinned and the project names no places of releases, the
 // newest that is known.
@@ -124,7 +127,7 @@ func (m *Matrix) version(want string) (string, error) {
 	}
 	newest, ok := m.Recipes.Newest(want)
 	if !ok || m.Pinned || m.Project.Refresh.Releases != nil {
-		return "", fmt.Errorf("python %s: no release of it is pinned", want)
+		return "", fmt.Errorf("python %s: %w", want, ErrUnpinned)
 	}
 	return newest.Version, nil
 }
