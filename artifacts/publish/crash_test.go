@@ -238,7 +238,7 @@ func TestKill(t *testing.T) {
 	}
 	close(stop)
 	readers.Wait()
-	if g := must[*Generation](t)(open(t, dir).Current()); g.Number < 10 {
+	if g := must[*Generation](t)(open(t, dir).Current()); g.Number < 2 { // on however slow a machine
 		t.Errorf("only %d generations", g.Number)
 	}
 	if reads.Load() == 0 {

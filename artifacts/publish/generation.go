@@ -43,6 +43,8 @@ type Generation struct {
 	Current bool
 	Signed  string // fingerprint of the OpenPGP key; empty: apt's part is not signed
 	Note    string // verifier lines of the key for notes; empty: the list has no such signature
+	URL     string // as Release has it
+	Origin  string // likewise
 	// Warnings are for whoever publishes; only Publish gives them: former generations
 	// that cannot be read, keys that changed.
 	Warnings []string
@@ -56,6 +58,8 @@ type record struct {
 	Date    time.Time `json:"date"`
 	Content string    `json:"content"`
 	Of      int       `json:"of"`
+	URL     string    `json:"url,omitempty"`
+	Origin  string    `json:"origin"`
 	Keys    keys      `json:"keys"`
 }
 
@@ -198,6 +202,7 @@ func (d *Directory) loadRecord(number int) (*Generation, error) {
 		return nil, &DamagedError{number, recordFile, fmt.Errorf("it is that of generation %d", r.Number)}
 	}
 	g.Date, g.Content, g.Of, g.Signed, g.Note = r.Date, r.Content, r.Of, r.Keys.OpenPGP, r.Keys.Note
+	g.URL, g.Origin = r.URL, r.Origin
 	return g, nil
 }
 

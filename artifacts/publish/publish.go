@@ -115,7 +115,7 @@ func (d *Directory) publish(ctx context.Context, r Release) (*Generation, error)
 	}
 	return &Generation{
 		Number: p.number, Date: p.Now, Content: p.content, Of: p.Of, Set: p.Set, Dir: d.generationDir(p.number), Current: true,
-		Signed: p.Keys.Public().Fingerprint, Note: p.Keys.Public().Note, Warnings: p.warnings, uploaded: p.ownUploaded(),
+		Signed: p.Keys.Public().Fingerprint, Note: p.Keys.Public().Note, URL: p.URL, Origin: p.Origin, Warnings: p.warnings, uploaded: p.ownUploaded(),
 	}, nil
 }
 
@@ -318,7 +318,7 @@ func (p *publication) extra() error {
 // record is generation.json.
 func (p *publication) record() ([]byte, error) {
 	public := p.Keys.Public()
-	r := record{Number: p.number, Date: p.Now, Content: p.content, Of: p.Of, Keys: keys{OpenPGP: public.Fingerprint, Note: public.Note}}
+	r := record{Number: p.number, Date: p.Now, Content: p.content, Of: p.Of, URL: p.URL, Origin: p.Origin, Keys: keys{OpenPGP: public.Fingerprint, Note: public.Note}}
 	switch {
 	case public.Fingerprint == "" && public.Note == "":
 		r.Keys.Unsigned = "NOTHING IS SIGNED: nobody can tell who published this; apt refuses it unless it is told to trust it"

@@ -151,7 +151,7 @@ func (s *synth) addPython(ctx context.Context, version, codename string) error {
 		Distro: codename, Arch: arch, For: python.Kind + " " + series.Series, Request: slices.Compact(request), Packages: fakePackages("tool", toolsPackages, true),
 	})
 	req := python.Request{Version: version, Distro: codename, Arch: arch, Release: 1, Fast: true}
-	pin, err := refresh.Release(req, s.set, s.pins, func(*python.Plan) int { return 0 })
+	pin, err := refresh.Release(req, s.set, s.pins, refresh.Numbers{Highest: func() int { return 0 }})
 	if err != nil {
 		return err
 	}

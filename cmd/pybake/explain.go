@@ -64,6 +64,9 @@ func (a *app) explain(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	if err := r.readCurrent(); err != nil {
+		return err
+	}
 	jobs, err := r.plan()
 	if err != nil {
 		return err

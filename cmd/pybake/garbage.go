@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/artifacts/publish"
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/recipes"
@@ -24,7 +25,7 @@ const keepLogs = 7 * 24 * time.Hour
 
 // garbage is one thing that clean removes.
 type garbage struct {
-	Kind string `json:"kind"` // "container", "volume", "image", "draft", "log", "artifact" or "cache"
+	Kind string `json:"kind"` // "container", "volume", "image", "draft", "log", "artifact", "night", …
 	Name string `json:"name"`
 	Size int64  `json:"size"` // bytes; -1: not known
 
@@ -133,8 +134,9 @@ func version(tag string) string {
 	return tag[strings.LastIndex(tag, ":")+1:]
 }
 
-// storeGarbage finds dead drafts, old logs and old artifacts.
-func (a *app) storeGarbage(keep int) ([]garbage, error) {
+// storeGarbage finds dead drafts, old logs and old artifacts. What was removed of the
+// published directory, or would be, needs none.
+func (a *app) storeGarbage(keep int, removed ...publish.Removed) ([]garbage, error) {
 	store, err := a.store()
 	if err != nil {
 		return nil, err
@@ -171,24 +173,36 @@ func (a *app) storeGarbage(keep int) ([]garbage, error) {
 			all = append(all, garbage{"log", log, size, func(context.Context) error { return os.RemoveAll(log) }})
 		}
 	}
-	needed, err := a.publishedKeys()
+	needed, err := a.needs(removed)
 	if err != nil {
 		return nil, err
 	}
+	if needed.unknown != nil {
+		a.display.Note("no artifact is removed, since any may be published: %v", needed.unknown)
+	}
 	found, _ := store.List()
-	going := old(found, keep)
+	going := slices.DeleteFunc(old(found, keep), func(it *artifacts.Artifact) bool { return needed.has(it.Key) || isNamed(store, it) })
 	for _, it := range going {
-		if current, err := store.Lookup(it.Name); err == nil && current.Key == it.Key {
-			continue // the stable name points at it
-		}
-		if needed[it.Key] {
-			continue // it can be rolled back to
-		}
-		all = append(all, garbage{"artifact", it.Name + " " + it.Key.Short() + " of " + it.Finished.Format(time.DateOnly), it.Size(),
-			func(ctx context.Context) error { return store.Remove(ctx, it.Kind, it.Key) }})
+		all = append(all, artifactGarbage(store, it))
 	}
 	layers, err := a.layerGarbage(store, found, going)
 	return append(all, layers...), err
+}
+
+func artifactGarbage(store *artifacts.Store, it *artifacts.Artifact) garbage {
+	return garbage{"artifact", it.Name + " " + it.Key.Short() + " of " + it.Finished.Format(time.DateOnly), it.Size(),
+		func(ctx context.Context) error { return store.Remove(ctx, it.Kind, it.Key) }}
+}
+
+// isNamed is whether a stable name of the store points at an artifact, its own or that
+// of another that would be the same.
+func isNamed(store *artifacts.Store, it *artifacts.Artifact) bool {
+	dir := filepath.Join(store.Dir(), it.Kind)
+	links, err := os.ReadDir(dir)
+	return err != nil && !errors.Is(err, fs.ErrNotExist) || slices.ContainsFunc(links, func(link fs.DirEntry) bool {
+		target, err := os.Readlink(filepath.Join(dir, link.Name()))
+		return err == nil && filepath.Base(target) == string(it.Key)
+	})
 }
 
 // abandoned says whether nobody holds the lock of a draft any more.

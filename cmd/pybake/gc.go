@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/artifacts/publish"
+	"github.com/pybake/pybake/internal/refresh"
 )
+
+// keepNights is how many records of nights of a project stay.
+const keepNights = 400
 
 // gcFlags are the flags of pybake gc.
 type gcFlags struct {
@@ -26,11 +31,12 @@ func (a *app) gcCommand() *cobra.Command {
 		Long: `Gc removes from the published directory the generations beyond those that are
 kept, and the files that none of the others has; and from the store the
 artifacts that only those were made of, drafts of runs that were killed, old
-logs, and older artifacts of the same names.
+logs, older artifacts of the same names, and records of nights beyond 400.
 
 What is published stays, and so does everything that a kept generation needs, is
 younger than an hour, or that a stable name of the store points at. While a
-refresh runs, nothing is removed. With --json: {"dryRun", "removed": [{"kind",
+refresh runs, nothing is removed; and no artifact while a generation that is
+kept cannot be read, which is said. With --json: {"dryRun", "removed": [{"kind",
 "name", "size"}]}.`,
 		Example: `  pybake gc --dry-run
   pybake gc --keep 2`,
@@ -61,23 +67,21 @@ func (a *app) gc(ctx context.Context, f gcFlags) error {
 		return err
 	}
 	defer release()
-	before, err := a.publishedKeys()
-	if err != nil {
+	if _, err := r.dir.Current(); err != nil && !errors.Is(err, publish.ErrNone) {
+		return &advised{err, statusFailed, "pybake publish"}
+	}
+	before := needsOf(r.dir, nil)
+	pruned, err := r.dir.Prune(ctx, keep, a.sys.now(), f.dryRun)
+	if errors.As(err, new(*publish.DamagedError)) {
+		a.display.Note("%v", err)
+	} else if err != nil {
 		return err
 	}
 	var all []garbage
-	pruned, err := r.dir.Prune(ctx, keep, a.sys.now(), f.dryRun)
-	if err != nil {
-		return err
-	}
 	for _, p := range pruned {
 		all = append(all, garbage{p.Kind, p.Path, p.Size, func(context.Context) error { return nil }}) // it is gone
 	}
-	stored, err := r.unpublished(before, pruned)
-	if err != nil {
-		return err
-	}
-	others, err := a.storeGarbage(1)
+	stored, err := a.storeGarbage(1, pruned...)
 	if err != nil {
 		return err
 	}
@@ -85,64 +89,89 @@ func (a *app) gc(ctx context.Context, f gcFlags) error {
 	for _, g := range stored {
 		seen[g.Name] = true
 	}
-	for _, g := range others {
+	for _, g := range r.unpublished(before, needsOf(r.dir, pruned)) {
 		if !seen[g.Name] {
 			stored = append(stored, g)
 		}
 	}
-	return a.remove(ctx, append(all, stored...), f.dryRun)
+	nights, err := r.nightGarbage()
+	if err != nil {
+		return err
+	}
+	return a.remove(ctx, slices.Concat(all, stored, nights), f.dryRun)
 }
 
-// unpublished are the artifacts of generations that are gone, or going in a dry run,
-// which no other generation has.
-func (r *refreshRun) unpublished(before map[artifacts.Key]bool, pruned []publish.Removed) (all []garbage, err error) {
-	going := map[string]bool{}
-	for _, p := range pruned {
-		going[p.Path] = true
-	}
-	left, err := r.dir.Generations()
-	after := map[artifacts.Key]bool{}
-	for _, g := range left {
-		if going[filepath.Join("generations", filepath.Base(g.Dir))] {
-			continue
-		}
-		for _, e := range g.Set.Entries {
-			after[e.Key] = true
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("what the generations need is not known: %w", err)
-	}
+// unpublished are the artifacts that only generations were made of that are gone, or
+// going in a dry run.
+func (r *refreshRun) unpublished(before, after needs) (all []garbage) {
 	found, _ := r.store.List()
 	for _, it := range found {
-		if before[it.Key] && !after[it.Key] {
-			all = append(all, garbage{"artifact", it.Name + " " + it.Key.Short(), it.Size(),
-				func(ctx context.Context) error { return r.store.Remove(ctx, it.Kind, it.Key) }})
+		if before.keys[it.Key] && !after.has(it.Key) && !isNamed(r.store, it) {
+			all = append(all, artifactGarbage(r.store, it))
 		}
 	}
-	return all, nil
+	return all
 }
 
-// publishedKeys are the artifacts of all generations of the project, which can be
-// rolled back to.
-func (a *app) publishedKeys() (map[artifacts.Key]bool, error) {
-	keys := map[artifacts.Key]bool{}
+// nightGarbage are the records of nights beyond those that are kept.
+func (r *refreshRun) nightGarbage() (all []garbage, err error) {
+	files, err := refresh.OldNights(r.nightsDir(), keepNights)
+	for _, file := range files {
+		size, err := sizeOf(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, garbage{"night", file, size, func(context.Context) error { return os.Remove(file) }})
+	}
+	return all, err
+}
+
+// needs are the artifacts that generations were made of, which can be rolled back to.
+type needs struct {
+	keys    map[artifacts.Key]bool
+	unknown error // generations that cannot be read: they may be made of any
+}
+
+func (n needs) has(key artifacts.Key) bool { return n.unknown != nil || n.keys[key] }
+
+// needsOf are the needs of the generations of a directory, without those that were
+// removed, or would be.
+func needsOf(dir *publish.Directory, removed []publish.Removed) needs {
+	gone := map[string]bool{}
+	for _, r := range removed {
+		gone[r.Path] = true
+	}
+	isGone := func(number int) bool { return gone[fmt.Sprintf("generations/%06d", number)] }
+	all, err := dir.Generations()
+	n := needs{keys: map[artifacts.Key]bool{}}
+	for _, g := range all {
+		for _, e := range g.Set.Entries {
+			if !isGone(g.Number) {
+				n.keys[e.Key] = true
+			}
+		}
+	}
+	errs := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		errs = joined.Unwrap()
+	}
+	for _, err := range errs {
+		if damaged, ok := errors.AsType[*publish.DamagedError](err); !ok || !isGone(damaged.Number) {
+			n.unknown = errors.Join(n.unknown, err)
+		}
+	}
+	return n
+}
+
+// needs are those of the generations of the project, if there is one.
+func (a *app) needs(removed []publish.Removed) (needs, error) {
 	p, err := a.project()
 	if err != nil || p.Root == "" {
-		return keys, err
+		return needs{}, err
 	}
 	dir, err := publish.Open(p.Publication.Dir)
 	if err != nil {
-		return nil, err
+		return needs{unknown: err}, nil
 	}
-	all, err := dir.Generations()
-	if err != nil && !errors.Is(err, publish.ErrNone) {
-		return nil, err
-	}
-	for _, g := range all {
-		for _, e := range g.Set.Entries {
-			keys[e.Key] = true
-		}
-	}
-	return keys, nil
+	return needsOf(dir, removed), nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/pybake/pybake/internal/image"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/internal/strict"
-	"github.com/pybake/pybake/python"
 	"github.com/pybake/pybake/recipes"
 	"github.com/pybake/pybake/wheels"
 	"github.com/pybake/pybake/wheels/lock"
@@ -167,7 +166,7 @@ func (r *imageRun) house(req wheels.Request, plan *wheels.Plan, f wheelsFlags) (
 		return h, nil
 	}
 	var err error
-	h.Python, err = r.store.Latest(python.Kind, map[string]string{"version": plan.Python, "distro": plan.Distro, "arch": plan.Arch})
+	h.Python, err = storedPython(r.store, plan.Python, plan.Distro, plan.Arch)
 	if err != nil && !errors.Is(err, artifacts.ErrNotFound) {
 		return nil, err
 	}
@@ -213,8 +212,7 @@ func (r *imageRun) pythonFor(ctx context.Context, t distro.Target, version strin
 	if made := r.baked[version]; made != nil {
 		return made, nil
 	}
-	match := map[string]string{"version": version, "distro": t.Distro.Codename, "arch": t.Arch}
-	found, err := r.store.Latest(python.Kind, match)
+	found, err := storedPython(r.store, version, t.Distro.Codename, t.Arch)
 	if !errors.Is(err, artifacts.ErrNotFound) {
 		return found, err
 	}

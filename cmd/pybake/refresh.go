@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -72,6 +74,9 @@ With --json: the night, as in report/night.json. With --dry-run --json:
 				if err := d.UnmarshalText([]byte(deadline)); err != nil {
 					return usagef("pybake refresh --deadline 6h", "--deadline: %w", err)
 				}
+				if d == 0 {
+					return usagef("pybake refresh --deadline 6h", "--deadline %s leaves no time for anything", deadline)
+				}
 				f.deadline = time.Duration(d)
 			}
 			return a.refresh(cmd.Context(), f)
@@ -102,59 +107,80 @@ func (a *app) refresh(ctx context.Context, f refreshFlags) (err error) {
 		return err
 	}
 	defer func() { err = ended(err, r.done()) }()
-	if !f.dryRun {
-		release, err := r.alone(ctx)
-		if err != nil {
-			return err
-		}
-		defer release()
-		if err := r.loadKeys(); err != nil {
-			return err
-		}
-	}
-	if !f.frozen && !f.publish && !a.flags.offline {
-		forget, err := r.movePins(ctx)
-		defer forget()
-		if err != nil {
-			return err
-		}
-	}
-	jobs, err := r.plan()
-	if err != nil {
-		return err
-	}
-	outcomes, err := refresh.Plan(ctx, jobs)
-	if err != nil {
-		return err
-	}
 	if f.dryRun {
+		if err := r.readCurrent(); err != nil {
+			return err
+		}
+		outcomes, err := r.look(ctx)
+		if err != nil {
+			return err
+		}
 		return r.printPlan(outcomes)
 	}
-	if !f.publish && slices.ContainsFunc(outcomes, func(o refresh.Outcome) bool { return o.State != refresh.Fresh }) {
-		if outcomes, err = r.build(ctx, jobs); err != nil {
-			return err
+	release, err := r.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := errors.Join(r.readCurrent(), r.loadKeys()); err != nil {
+		return err
+	}
+	outcomes, err := r.make(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			err = errors.Join(append([]error{err}, r.alarmOf(ctx, err)...)...)
 		}
+		return err
 	}
 	return r.finish(ctx, outcomes)
 }
 
+// look moves the pins, on trial in a dry run, and looks at all cells.
+func (r *refreshRun) look(ctx context.Context) ([]refresh.Outcome, error) {
+	if !r.flags.frozen && !r.flags.publish && !r.a.flags.offline {
+		forget, err := r.movePins(ctx)
+		defer forget()
+		if err != nil {
+			return nil, err
+		}
+	}
+	jobs, err := r.plan()
+	if err != nil {
+		return nil, err
+	}
+	return refresh.Plan(ctx, jobs)
+}
+
+// make looks at all cells, and makes what is due.
+func (r *refreshRun) make(ctx context.Context) ([]refresh.Outcome, error) {
+	planned, err := r.look(ctx)
+	if err != nil || r.flags.publish || !slices.ContainsFunc(planned, func(o refresh.Outcome) bool { return o.State != refresh.Fresh }) {
+		return planned, err
+	}
+	return r.build(ctx, planned)
+}
+
 // build makes what is due.
-func (r *refreshRun) build(ctx context.Context, jobs []refresh.Job) ([]refresh.Outcome, error) {
+func (r *refreshRun) build(ctx context.Context, planned []refresh.Outcome) ([]refresh.Outcome, error) {
 	c := r.project.Refresh
 	lim := refresh.Limits{
-		Cores: runtime.NumCPU(), Memory: int64(c.Memory), Now: r.a.sys.now, Room: r.room, Told: r.tell,
+		Cores: runtime.NumCPU(), Jobs: c.Jobs, Memory: totalMemory(), Planned: planned, Now: r.a.sys.now, Room: r.room, Told: r.tell,
 		Fatal: func(err error) bool {
 			return engine.IsGone(err) || engine.IsDiskFull(err) || errors.As(err, new(*engine.NoEngineError))
 		},
 	}
+	if m, err := r.connect(ctx); err == nil { // else each cell says what is wrong
+		if info, err := m.Engine.Info(ctx); err == nil {
+			lim.Cores, lim.Memory = info.CPUs, info.Memory
+		}
+	}
+	lim.Memory = cmp.Or(int64(c.Memory), lim.Memory*8/10)
 	if limit := cmp.Or(r.flags.deadline, time.Duration(c.Deadline)); limit > 0 {
 		lim.Deadline = r.began.Add(limit)
 	}
-	if c.Jobs > 0 {
-		lim.Jobs = c.Jobs
-	}
-	if lim.Memory == 0 {
-		lim.Memory = totalMemory() * 8 / 10
+	jobs := make([]refresh.Job, len(planned))
+	for i, o := range planned {
+		jobs[i] = o.Job
 	}
 	outcomes := refresh.Run(ctx, jobs, lim)
 	if ctx.Err() != nil { // what was built stays in the store, for the next time
@@ -194,6 +220,9 @@ func (r *refreshRun) room() error {
 func freeSpace(dir string) (int64, error) {
 	var s syscall.Statfs_t
 	err := syscall.Statfs(dir, &s)
+	for ; errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir; err = syscall.Statfs(dir, &s) {
+		dir = filepath.Dir(dir)
+	}
 	return int64(s.Bavail) * s.Bsize, err
 }
 
@@ -246,7 +275,7 @@ func (r *refreshRun) printPlan(outcomes []refresh.Outcome) error {
 			failed = append(failed, fmt.Errorf("%s: %w", o.Name, o.Err))
 		}
 	}
-	return errors.Join(append(append(failed, r.trouble...), err)...)
+	return r.failed(append(append(failed, r.trouble...), err)...)
 }
 
 func (r *refreshRun) writePlan(p printedPlan) error {

@@ -40,6 +40,7 @@ func refreshTests(t *testing.T, b *bakery) {
 	t.Run("flipped bit", func(t *testing.T) { flippedBit(t, s.on(t)) })
 	t.Run("moved pin", func(t *testing.T) { movedPin(t, s.on(t)) })
 	t.Run("gc", func(t *testing.T) { collected(t, s.on(t), clients) })
+	t.Run("flipped bit in the pool", func(t *testing.T) { flippedPool(t, s.on(t)) })
 }
 
 // nightly is a project with a matrix, in a store of its own that has the baked Python.

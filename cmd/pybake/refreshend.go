@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path"
@@ -19,35 +21,44 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/artifacts/publish"
 	"github.com/pybake/pybake/artifacts/sign"
 	"github.com/pybake/pybake/internal/image"
+	"github.com/pybake/pybake/internal/image/oci"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/internal/refresh"
 	"github.com/pybake/pybake/internal/refresh/report"
 )
 
 // loadKeys reads what signs, or says loudly that nothing does.
-func (r *refreshRun) loadKeys() error {
-	name, err := r.project.SigningKey(r.store.Dir(), r.a.lookupEnv)
+func (r *refreshRun) loadKeys() (err error) {
+	r.keys, err = r.a.signingKeys(r.project, r.store.Dir(), r.dir.Dir)
+	return err
+}
+
+// signingKeys reads the keys that [publish] names; nil: it names none, which is said
+// loudly.
+func (a *app) signingKeys(p *project.Project, storeDir, publishedDir string) (*sign.Keys, error) {
+	name, err := p.SigningKey(storeDir, a.lookupEnv)
 	if err != nil {
-		return &advised{err, statusUsage, ""}
+		return nil, &advised{err, statusUsage, ""}
 	}
 	if name == "" {
-		r.a.display.Note("NOT SIGNED: [publish] of pybake.toml names no key; apt will refuse the repository unless it is told to trust it. pybake keygen makes one")
-		return nil
+		a.display.Note("NOT SIGNED: [publish] of pybake.toml names no key; apt will refuse the repository unless it is told to trust it. pybake keygen makes one")
+		return nil, nil
 	}
-	if err := sign.CheckPlace(name, r.store.Dir(), r.dir.Dir); err != nil {
-		return &advised{fmt.Errorf("[publish] key: %w", err), statusUsage, ""}
+	if err := sign.CheckPlace(name, storeDir, publishedDir); err != nil {
+		return nil, &advised{fmt.Errorf("[publish] key: %w", err), statusUsage, ""}
 	}
-	r.keys, err = sign.Load(name, []byte(r.a.sys.getenv("PYBAKE_KEY_PASSPHRASE")))
+	keys, err := sign.Load(name, []byte(a.sys.getenv("PYBAKE_KEY_PASSPHRASE")))
 	if err != nil {
-		return &advised{fmt.Errorf("[publish] key: %w", err), statusUsage, ""}
+		return nil, &advised{fmt.Errorf("[publish] key: %w", err), statusUsage, ""}
 	}
-	return nil
+	return keys, nil
 }
 
 // finish publishes what there is, and tells the night.
@@ -56,21 +67,23 @@ func (r *refreshRun) finish(ctx context.Context, outcomes []refresh.Outcome) err
 	if err != nil {
 		return err
 	}
-	gen := r.current
-	if r.outdated(set) {
-		end := r.a.display.Step("publish")
-		gen, err = r.dir.Publish(ctx, r.release(set))
-		end(err)
-		if err != nil {
-			return fmt.Errorf("publish: %w", err)
-		}
-		for _, warning := range gen.Warnings {
-			r.a.display.Note("%s", warning)
-			r.notes = append(r.notes, warning)
+	var failed []error
+	gen, err := r.publish(ctx, set)
+	if err != nil {
+		failed = append(failed, fmt.Errorf("publish: %w", err))
+		set = publish.Set{}
+		if r.former != nil {
+			set = *r.former
 		}
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	night := r.nightOf(outcomes, set, gen)
-	failed := r.failures(outcomes)
+	failed = append(r.failures(outcomes), failed...)
+	if err != nil {
+		night.Trouble = append(night.Trouble, failed[len(failed)-1].Error())
+	}
 	if err := r.report(ctx, night); err != nil {
 		failed = append(failed, fmt.Errorf("report: %w", err))
 	}
@@ -82,7 +95,70 @@ func (r *refreshRun) finish(ctx context.Context, outcomes []refresh.Outcome) err
 	} else {
 		_, err = io.WriteString(r.a.sys.stdout, report.Text(night))
 	}
-	return errors.Join(append(failed, err)...)
+	return r.failed(append(failed, err)...)
+}
+
+// failed joins the errors of a night, with the first hint that one of them has: it
+// failed, whatever was the cause of a part.
+func (r *refreshRun) failed(errs ...error) error {
+	all := errors.Join(errs...)
+	if all == nil {
+		return nil
+	}
+	hint := ""
+	for _, err := range errs {
+		if err != nil && hint == "" {
+			_, hint = explain(err, r.a.args)
+		}
+	}
+	return &advised{all, statusFailed, hint}
+}
+
+// publish publishes a set, if it or what signs it is other than what is published.
+func (r *refreshRun) publish(ctx context.Context, set publish.Set) (*publish.Generation, error) {
+	for _, e := range r.gone(set) {
+		r.warn(fmt.Sprintf("%s is not published any more: nothing in the matrix is for it", e.Name))
+	}
+	if !r.outdated(set) {
+		return r.current, nil
+	}
+	if now, err := r.dir.Current(); err == nil && r.current != nil && now.Number != r.current.Number {
+		return now, fmt.Errorf("generation %d was published while this run was under way (pybake rollback?): it stays until the next refresh", now.Number)
+	}
+	end := r.a.display.Step("publish")
+	gen, err := r.dir.Publish(ctx, r.release(set))
+	end(err)
+	if err != nil {
+		return r.current, err
+	}
+	for _, warning := range gen.Warnings {
+		r.warn(warning)
+	}
+	return gen, nil
+}
+
+// warn says something now, and in the report.
+func (r *refreshRun) warn(text string) {
+	r.a.display.Note("%s", text)
+	r.notes = append(r.notes, text)
+}
+
+// gone is what was published, and is not in a set for its cell or any other.
+func (r *refreshRun) gone(set publish.Set) (all []publish.Entry) {
+	if r.former == nil {
+		return nil
+	}
+	kept := map[artifacts.Key]bool{}
+	cells := map[string]bool{}
+	for _, e := range set.Entries {
+		kept[e.Key], cells[e.Cell] = true, true
+	}
+	for _, e := range r.former.Entries {
+		if !kept[e.Key] && !cells[e.Cell] {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 // release is the publication of a set.
@@ -93,10 +169,15 @@ func (r *refreshRun) release(set publish.Set) publish.Release {
 	}
 }
 
-// newSet is what is to be published. An artifact whose files are not what its manifest
-// says counts as one that failed.
+// newSet is what is to be published. An artifact that cannot be published counts as one
+// that failed: it keeps no other from it.
 func (r *refreshRun) newSet(ctx context.Context, outcomes []refresh.Outcome) (publish.Set, error) {
-	p := &refresh.Publisher{Store: r.store, Into: r.dir, Refs: r.refs(ctx)}
+	p := &refresh.Publisher{Store: r.store, Into: r.dir, Again: r.flags.publish}
+	if r.project.Publication.Push {
+		p.Tags = func(c refresh.Cell, _ *artifacts.Artifact) []string { return r.tagsOf(c) }
+		p.Refs = func(c refresh.Cell, a *artifacts.Artifact) ([]string, error) { return r.push(ctx, c, a) }
+	}
+	r.dir.Mend = r.flags.publish
 	made := map[string]*publish.Entry{}
 	var mu sync.Mutex
 	group, inner := errgroup.WithContext(ctx)
@@ -108,13 +189,15 @@ func (r *refreshRun) newSet(ctx context.Context, outcomes []refresh.Outcome) (pu
 		}
 		group.Go(func() error {
 			e, err := p.Entry(inner, o.Cell, o.Artifact, refresh.Former(r.former, o.Name))
+			if inner.Err() != nil {
+				return context.Cause(inner)
+			}
 			if errors.As(err, new(*publish.MismatchError)) || errors.Is(err, os.ErrNotExist) {
-				o.State, o.Artifact = refresh.Failed, nil
-				o.Err = &advised{fmt.Errorf("the store is damaged: %w", err), statusFailed, "pybake verify --store --repair && pybake refresh"}
-				return nil
+				err = &advised{fmt.Errorf("the store is damaged: %w", err), statusFailed, "pybake verify --store --repair && pybake refresh"}
 			}
 			if err != nil {
-				return err
+				o.State, o.Artifact, o.Err = refresh.Failed, nil, err
+				return nil
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -176,40 +259,35 @@ func (r *refreshRun) refuseOtherBytes(outcomes []refresh.Outcome, made map[strin
 	return nil
 }
 
-// refs pushes images that this night did not build, if they were not published before,
-// and returns their references.
-func (r *refreshRun) refs(ctx context.Context) func(refresh.Cell, *artifacts.Artifact) ([]string, error) {
-	if !r.project.Publication.Push || r.flags.publish && r.a.flags.offline {
-		return nil
+// push pushes an image of the store under its tags, and returns these with its digest.
+func (r *refreshRun) push(ctx context.Context, c refresh.Cell, a *artifacts.Artifact) (refs []string, err error) {
+	img, err := image.Read(r.store, a)
+	if err != nil {
+		return nil, err
 	}
-	return func(c refresh.Cell, a *artifacts.Artifact) ([]string, error) {
-		if r.pushed(c) == nil {
-			if _, _, err := r.makeImage(ctx, c); err != nil {
-				return nil, err
-			}
-		}
-		img, err := image.Read(r.store, a)
-		if err != nil {
-			return nil, err
-		}
-		var refs []string
-		for _, tag := range r.pushed(c) {
-			refs = append(refs, tag+"@"+img.Digest)
-		}
-		return refs, nil
+	tags := r.tagsOf(c)
+	end := r.a.display.Step("push " + strings.Join(tags, " "))
+	err = img.OCI().Push(ctx, tags, oci.Options{Keychain: authn.DefaultKeychain, Transport: r.a.httpClient().Transport})
+	end(err)
+	if err != nil {
+		return nil, err
 	}
+	for _, tag := range tags {
+		refs = append(refs, tag+"@"+img.Digest)
+	}
+	return refs, nil
 }
 
-// outdated is whether something else is published than a set, or its signatures are
-// half as old as they may get.
+// outdated is whether something else is published than a set, or with other words, or
+// its signatures are a third as old as they may get. Who publishes by hand always does.
 func (r *refreshRun) outdated(set publish.Set) bool {
-	if r.current == nil || !sameJSON(r.current.Set, set) {
+	c, p := r.current, r.project.Publication
+	if c == nil || r.flags.publish || !sameJSON(c.Set, set) {
 		return true
 	}
-	if r.current.Signed != r.keys.Public().Fingerprint {
-		return true
-	}
-	return r.a.sys.now().Sub(r.current.Date) > time.Duration(r.project.Publication.Valid)/2
+	public := r.keys.Public()
+	return c.Signed != public.Fingerprint || c.Note != public.Note || c.URL != p.URL || c.Origin != p.Origin ||
+		r.a.sys.now().Sub(c.Date) > time.Duration(p.Valid)/3
 }
 
 func sameJSON(a, b any) bool {
@@ -225,10 +303,13 @@ func sameJSON(a, b any) bool {
 func (r *refreshRun) nightOf(outcomes []refresh.Outcome, set publish.Set, gen *publish.Generation) report.Night {
 	n := report.Night{
 		Project: filepath.Base(r.a.path(r.project.Root)), Started: r.began.UTC().Truncate(time.Second), Finished: r.a.sys.now().UTC().Truncate(time.Second),
-		URL: r.project.Publication.URL, Signed: r.keys != nil, Moves: r.moves, Notes: r.notes, Generation: gen.Number,
+		URL: r.project.Publication.URL, Signed: r.keys != nil, Moves: r.moves, Notes: r.notes,
+	}
+	if gen != nil {
+		n.Generation = gen.Number
 	}
 	for _, err := range r.trouble {
-		n.Notes = append(n.Notes, "Not looked at: "+err.Error())
+		n.Trouble = append(n.Trouble, err.Error())
 	}
 	for _, o := range outcomes {
 		one := refresh.Told(o, refresh.Former(&set, o.Name))
@@ -251,7 +332,9 @@ func (r *refreshRun) failures(outcomes []refresh.Outcome) (errs []error) {
 }
 
 // nightsDir is where the records of nights are.
-func (r *refreshRun) nightsDir() string { return filepath.Join(r.store.Dir(), "nights") }
+func (r *refreshRun) nightsDir() string {
+	return refresh.NightsDir(r.store.Dir(), r.a.path(r.project.Root))
+}
 
 // report keeps the night and publishes the report of it and those before.
 func (r *refreshRun) report(ctx context.Context, n report.Night) error {
@@ -282,7 +365,13 @@ func (r *refreshRun) logFiles(n *report.Night) (files []publish.File) {
 	for i := range n.Artifacts {
 		one := &n.Artifacts[i]
 		var text []byte
-		names, _ := filepath.Glob(filepath.Join(r.store.Dir(), "logs", r.night(), slug(one.Name), "*"))
+		var names []string
+		filepath.WalkDir(filepath.Join(r.store.Dir(), "logs", r.night(), slug(one.Name)), func(name string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() {
+				names = append(names, name)
+			}
+			return nil // what cannot be read is not linked to
+		})
 		for _, name := range names {
 			data, err := os.ReadFile(name)
 			if err != nil {
@@ -301,34 +390,51 @@ func (r *refreshRun) logFiles(n *report.Night) (files []publish.File) {
 	return files
 }
 
-// alarm calls the command and the webhook that want to know of failures.
-func (r *refreshRun) alarm(ctx context.Context, n report.Night) (errs []error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	c := r.project.Refresh
-	if len(c.OnFailure) > 0 {
-		name := filepath.Join(r.project.Publication.Dir, "report", "night.txt")
-		argv := make([]string, len(c.OnFailure))
-		for i, arg := range c.OnFailure {
-			var err error
-			if argv[i], err = project.Replace(arg, map[string]string{"report": name}); err != nil {
-				return []error{r.project.At("refresh.on-failure", err)}
-			}
-		}
-		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-		cmd.Dir, cmd.Stdin = r.project.Root, strings.NewReader(report.Text(n))
-		cmd.Stdout, cmd.Stderr = r.a.display.lines(), r.a.display.lines()
-		cmd.WaitDelay = time.Second
-		if err := cmd.Run(); err != nil {
-			errs = append(errs, fmt.Errorf("[refresh] on-failure: %s: %w", argv[0], err))
+// alarmTime is how long the command and the webhook may take.
+const alarmTime = time.Minute
+
+// alarm calls the command and the webhook that want to know of failures, at once.
+func (r *refreshRun) alarm(ctx context.Context, n report.Night) []error {
+	errs := make([]error, 2)
+	var both sync.WaitGroup
+	for i, call := range []func(context.Context, report.Night) error{r.callCommand, r.callWebhook} {
+		both.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, alarmTime)
+			defer cancel()
+			errs[i] = call(ctx, n)
+		})
+	}
+	both.Wait()
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// alarmOf tells of a night that came to nothing.
+func (r *refreshRun) alarmOf(ctx context.Context, err error) []error {
+	n := r.nightOf(nil, publish.Set{}, r.current)
+	n.Trouble = append(n.Trouble, err.Error())
+	return r.alarm(ctx, n)
+}
+
+func (r *refreshRun) callCommand(ctx context.Context, n report.Night) error {
+	if len(r.project.Refresh.OnFailure) == 0 {
+		return nil
+	}
+	name := filepath.Join(r.dir.Dir, "report", "night.txt")
+	argv := make([]string, len(r.project.Refresh.OnFailure))
+	for i, arg := range r.project.Refresh.OnFailure {
+		var err error
+		if argv[i], err = project.Replace(arg, map[string]string{"report": name}); err != nil {
+			return r.project.At("refresh.on-failure", err)
 		}
 	}
-	if c.Webhook != "" {
-		if err := r.callWebhook(ctx, n); err != nil {
-			errs = append(errs, fmt.Errorf("[refresh] webhook: %w", err))
-		}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir, cmd.Stdin = r.project.Root, strings.NewReader(report.Text(n))
+	cmd.Stdout, cmd.Stderr = r.a.display.lines(), r.a.display.lines()
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("[refresh] on-failure: %s: %w", argv[0], cmp.Or(context.Cause(ctx), err))
 	}
-	return errs
+	return nil
 }
 
 // hookMessage is what a webhook gets: "text" is what most chats show.
@@ -339,34 +445,44 @@ type hookMessage struct {
 
 // callWebhook posts the night. Its errors do not have the address, which may have a token.
 func (r *refreshRun) callWebhook(ctx context.Context, n report.Night) error {
+	if r.project.Refresh.Webhook == "" {
+		return nil
+	}
+	host, err := r.postWebhook(ctx, n)
+	if err != nil {
+		return fmt.Errorf("[refresh] webhook %s: %w", host, err)
+	}
+	return nil
+}
+
+func (r *refreshRun) postWebhook(ctx context.Context, n report.Night) (host string, err error) {
 	full, err := r.project.WebhookAddress(r.a.lookupEnv)
 	if err != nil {
-		return err
+		return "", err
 	}
 	body, err := json.Marshal(hookMessage{report.Text(n), n})
 	if err != nil {
-		return err
+		return "", err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, full, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("the address is none")
+		return "", errors.New("the address is none")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	client := r.a.httpClient()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // nobody checked where to
 	resp, err := client.Do(req)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return req.URL.Host, wrapped.Err // without the address
+	}
 	if err != nil {
-		var inner interface{ Unwrap() error }
-		if errors.As(err, &inner) {
-			err = inner.Unwrap() // without the address
-		}
-		return fmt.Errorf("%s: %w", req.URL.Host, err)
+		return req.URL.Host, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s answered %s", req.URL.Host, cmp.Or(resp.Status, "nothing"))
+		return req.URL.Host, fmt.Errorf("it answered %s", resp.Status)
 	}
-	return nil
+	return req.URL.Host, nil
 }
 
 // lookupEnv is a variable of the environment.

@@ -25,20 +25,26 @@ func (r *refreshRun) pythonRequestOf(c refresh.Cell) python.Request {
 
 // releaseOf is the package release of a cell by some pins.
 func (r *refreshRun) releaseOf(c refresh.Cell, pins *project.Lock) (project.ReleasePin, error) {
-	return refresh.Release(r.pythonRequestOf(c), r.set, pins, func(first *python.Plan) (used int) {
-		if _, err := r.store.Find(python.Kind, first.Key); err == nil {
-			return 0
-		}
-		all, _ := r.store.List()
-		for _, it := range all {
-			if it.Kind == python.Kind && it.Labels["version"] == c.Version && it.Labels["distro"] == c.Distro &&
-				it.Labels["arch"] == c.Arch && it.Labels["mode"] == c.Variant {
-				n, _ := strconv.Atoi(it.Labels["release"])
-				used = max(used, n)
-			}
-		}
-		return max(used, r.publishedRelease(c))
+	return refresh.Release(r.pythonRequestOf(c), r.set, pins, refresh.Numbers{
+		Highest: func() int { return max(r.storedRelease(c), r.publishedRelease(c)) },
+		Has: func(key artifacts.Key) bool {
+			_, err := r.store.Find(python.Kind, key)
+			return err == nil
+		},
 	})
+}
+
+// storedRelease is the highest release number of the version of a cell in the store.
+func (r *refreshRun) storedRelease(c refresh.Cell) (highest int) {
+	all, _ := r.store.List()
+	for _, it := range all {
+		if it.Kind == python.Kind && it.Labels["version"] == c.Version && it.Labels["distro"] == c.Distro &&
+			it.Labels["arch"] == c.Arch && it.Labels["mode"] == c.Variant {
+			n, _ := strconv.Atoi(it.Labels["release"])
+			highest = max(highest, n)
+		}
+	}
+	return highest
 }
 
 // releaseNumber is the 2 of pybake-python3.13_3.13.5-2+deb13_amd64.deb.
@@ -96,6 +102,9 @@ func (r *refreshRun) lookPython(c refresh.Cell) (refresh.Look, error) {
 		return refresh.Look{State: refresh.Fresh, Artifact: found, Compared: len(plan.Inputs)}, nil
 	}
 	due.Reasons, due.Compared = r.reasons(c, plan.Inputs, err), len(plan.Inputs)
+	if known, ok := pins.Release(pin); !ok || known != pin {
+		return due, r.mayPin(fmt.Errorf("%s: release %d of its packages is not pinned yet", c.Name, pin.Release))
+	}
 	return due, nil
 }
 
@@ -153,8 +162,10 @@ func (r *refreshRun) makePython(ctx context.Context, c refresh.Cell) (made *arti
 		if err != nil {
 			return nil, false, err
 		}
-		if err := r.pins.Update(func(l *project.Lock) error { l.SetRelease(pin); return nil }); err != nil {
-			return nil, false, err
+		if known, ok := pins.Release(pin); !ok || known != pin {
+			if err := r.pins.Update(func(l *project.Lock) error { l.SetRelease(pin); return nil }); err != nil {
+				return nil, false, err
+			}
 		}
 		req.Release = pin.Release
 		sub.expect(r.store, r.set, req, nil)
@@ -313,7 +324,7 @@ func (r *refreshRun) imageRunOf(sub *app, s *scoped, c refresh.Cell) (*imageRun,
 	if !ok {
 		return nil, one, fmt.Errorf("image %s: pybake.toml has none of that name", c.Image)
 	}
-	run, err := sub.newImageRun(r.project, imageFlags{frozen: r.flags.frozen, jobs: r.flags.jobs, push: r.project.Publication.Push})
+	run, err := sub.newImageRun(r.project, imageFlags{frozen: r.flags.frozen, jobs: r.flags.jobs})
 	if err != nil {
 		return nil, one, err
 	}
@@ -360,6 +371,7 @@ func (r *refreshRun) lookImage(ctx context.Context, c refresh.Cell) (refresh.Loo
 	}
 	found, err := image.Find(ctx, r.store, plan)
 	if err == nil {
+		r.setTags(c, plan.Tags)
 		return refresh.Look{State: refresh.Fresh, Artifact: found, Compared: len(plan.Inputs)}, nil
 	}
 	for _, l := range image.Preview(r.store, plan) {
@@ -393,10 +405,7 @@ func (r *refreshRun) makeImage(ctx context.Context, c refresh.Cell) (made *artif
 	if err != nil {
 		return nil, false, err
 	}
-	if err := run.deliver(ctx, m, nil); err != nil {
-		return nil, false, err
-	}
-	r.setPushed(c, m.Tags)
+	r.setTags(c, m.Tags)
 	made, err = r.store.Find(image.Kind, m.Key)
 	return made, m.Origin == "built", err
 }

@@ -151,7 +151,7 @@ func (r *refreshRun) lookReleases(ctx context.Context, pins *project.Lock, wants
 	// Where the project names the places, what they have is all there is: a mirror may
 	// be behind the table.
 	named := r.project.Refresh.Releases != nil
-	found := r.watch(ctx, series, func(version string) bool {
+	found := r.watchFor(ctx, series, func(version string) bool {
 		if named {
 			pin, ok := pins.Python(refresh.SeriesOf(version))
 			return ok && recipes.Compare(version, pin.Version) <= 0
@@ -190,8 +190,8 @@ func (r *refreshRun) lookReleases(ctx context.Context, pins *project.Lock, wants
 // fromTable is where a release is from that pybake itself knows, and has for long.
 const fromTable = "the table of pybake"
 
-// watch asks the places of releases.
-func (r *refreshRun) watch(ctx context.Context, series []string, known func(string) bool) []watch.Found {
+// watchFor asks the places of releases.
+func (r *refreshRun) watchFor(ctx context.Context, series []string, known func(string) bool) []watch.Found {
 	downloads, err := r.a.downloadDir()
 	if err != nil {
 		r.trouble = append(r.trouble, err)
@@ -307,8 +307,12 @@ func (r *refreshRun) lookDistros(ctx context.Context, pins *project.Lock, wants 
 			continue
 		}
 		m, err := r.connect(ctx)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if err != nil {
-			return nil, err
+			r.trouble = append(r.trouble, fmt.Errorf("pins of the distros: %w", err))
+			return all, nil
 		}
 		moved, err := (&repin.Mover{Distros: m, Report: r.a.display}).Look(ctx, pins, t, only)
 		if ctx.Err() != nil {

@@ -41,7 +41,7 @@ type refreshRun struct {
 	maker  *distro.Maker // nil: not connected
 	done   func() error
 	baked  map[string]*artifacts.Artifact // Pythons, by name of the cell
-	tags   map[string][]string            // that images were pushed under, by name of the cell
+	tags   map[string][]string            // of images, by name of the cell
 	tails  map[string][]string            // what containers said last, by name of the cell that failed
 	locked map[string]*sync.Mutex         // by distro, while base and toolchain are resolved
 }
@@ -78,12 +78,6 @@ func (a *app) newRefreshRun(f refreshFlags) (*refreshRun, error) {
 		return nil, &advised{err, statusUsage, ""}
 	}
 	r.dir.Waiting = func(holder string) { a.display.Note("waiting for another writer of %s: %s", a.near(r.dir.Dir), holder) }
-	r.current, err = r.dir.Current()
-	if err == nil {
-		r.former = &r.current.Set
-	} else if !errors.Is(err, publish.ErrNone) {
-		return nil, &advised{err, statusFailed, "pybake verify " + a.near(p.Publication.Dir)}
-	}
 	return r, nil
 }
 
@@ -94,10 +88,31 @@ func (r *refreshRun) alone(ctx context.Context) (release func(), err error) {
 	release, err = r.store.Lock(ctx, "refresh", func(holder string) {
 		cancel(&advised{fmt.Errorf("another refresh of this store is under way: %s", holder), statusFailed, ""})
 	})
-	if err != nil {
-		return nil, errors.Join(context.Cause(ctx))
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
 	}
-	return release, nil
+	return release, err
+}
+
+// readCurrent reads what is published: under the lock, unless nothing is published. If
+// that is damaged, a whole generation takes its place, made of the newest one that can
+// be read and of what this run makes.
+func (r *refreshRun) readCurrent() error {
+	var err error
+	r.current, err = r.dir.Current()
+	switch {
+	case err == nil:
+		r.former = &r.current.Set
+	case errors.As(err, new(*publish.DamagedError)):
+		r.a.display.Note("%v: it is published anew", err)
+		all, _ := r.dir.Generations()
+		if len(all) > 0 {
+			r.former = &all[0].Set
+		}
+	case !errors.Is(err, publish.ErrNone):
+		return &advised{err, statusFailed, "pybake verify " + r.a.near(r.dir.Dir)}
+	}
+	return nil
 }
 
 // plan expands the matrix by today's pins.
@@ -110,14 +125,7 @@ func (r *refreshRun) plan() ([]refresh.Job, error) {
 	m := &refresh.Matrix{Project: r.project, Recipes: r.set, Pins: pins, Arch: debianArch(runtime.GOARCH), Pinned: r.flags.frozen, Admits: r.admits}
 	cells, notes, err := m.Cells()
 	if err != nil {
-		if len(cells) == 0 {
-			status, hint := statusUsage, ""
-			if r.flags.frozen && errors.Is(err, refresh.ErrUnpinned) {
-				status, hint = statusFailed, "pybake refresh"
-			}
-			return nil, &advised{errors.Join(append([]error{err}, r.trouble...)...), status, hint}
-		}
-		r.trouble = append(r.trouble, err)
+		return nil, &advised{errors.Join(append([]error{err}, r.trouble...)...), statusUsage, ""}
 	}
 	r.cells, r.notes = cells, append(r.notes, notes...)
 	jobs := make([]refresh.Job, len(cells))
@@ -149,12 +157,22 @@ func (r *refreshRun) admits(name, version string) bool {
 	return err != nil || l.Admits(version)
 }
 
+// allCores is more than any machine has: what keeps them all busy is made alone.
+const allCores = 1 << 16
+
 // job is a cell with what makes it.
 func (r *refreshRun) job(c refresh.Cell) refresh.Job {
 	j := refresh.Job{Cell: c, Cores: 1}
+	if err := c.Err; err != nil {
+		if r.flags.frozen {
+			err = &advised{err, statusFailed, "pybake refresh"}
+		}
+		j.Look = func(context.Context) (refresh.Look, error) { return refresh.Look{}, err }
+		return j
+	}
 	switch c.Kind {
 	case refresh.KindPython:
-		j.Cores, j.Memory = runtime.NumCPU(), 2<<30
+		j.Cores, j.Memory = allCores, 2<<30
 		j.Look = func(context.Context) (refresh.Look, error) { return r.lookPython(c) }
 		j.Make = func(ctx context.Context) (*artifacts.Artifact, bool, error) { return r.makePython(ctx, c) }
 	case refresh.KindWheels:
@@ -277,14 +295,15 @@ func (r *refreshRun) setBaked(c refresh.Cell, a *artifacts.Artifact) {
 	r.baked[c.Name] = a
 }
 
-// setPushed says under which tags the image of a cell is, in a registry if images go there.
-func (r *refreshRun) setPushed(c refresh.Cell, tags []string) {
+// setTags says which tags the image of a cell has.
+func (r *refreshRun) setTags(c refresh.Cell, tags []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tags[c.Name] = tags
 }
 
-func (r *refreshRun) pushed(c refresh.Cell) []string {
+// tagsOf are the tags of the image of a cell that the night has seen.
+func (r *refreshRun) tagsOf(c refresh.Cell) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.tags[c.Name]
@@ -309,7 +328,7 @@ func (r *refreshRun) bakedBy(codename string) (byVersion map[string]*artifacts.A
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.cells {
-		if c.Kind != refresh.KindPython || c.Distro != codename || c.Variant != refresh.Full {
+		if c.Kind != refresh.KindPython || c.Distro != codename || c.Variant != refresh.Full || c.Err != nil {
 			continue
 		}
 		if made := r.baked[c.Name]; made != nil {

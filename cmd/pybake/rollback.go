@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pybake/pybake/artifacts/publish"
+	"github.com/pybake/pybake/internal/refresh"
+	"github.com/pybake/pybake/internal/refresh/report"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
@@ -23,7 +29,11 @@ number. It is signed anew, because apt takes no index that is older than the one
 it has. Nothing is built. The next refresh publishes today's artifacts again:
 pin in pybake.toml, or take out of it, what was wrong.
 
+It waits for no night that is under way, and reads neither pins nor matrix. The
+report says from then on that this was done.
+
 Machines that have installed a newer package keep it; new ones get the older.
+Tags of images in a registry stay where they are: move those by hand.
 
 With --json: {"number", "of", "date", "content", "current", "artifacts",
 "stale"}; with --list a list of these.`,
@@ -46,55 +56,122 @@ With --json: {"number", "of", "date", "content", "current", "artifacts",
 	return cmd
 }
 
+// rollback needs of a project what [publish] says, and neither its matrix, its pins nor
+// its artifacts: they may be what is wrong.
 func (a *app) rollback(ctx context.Context, number int, list bool) error {
-	r, err := a.newRefreshRun(refreshFlags{})
+	p, err := a.project()
 	if err != nil {
 		return err
 	}
-	all, err := r.dir.Generations()
+	if p.Root == "" {
+		return usagef("pybake init", "there is no pybake.toml here or above, and it says where things are published")
+	}
+	dir, err := publish.Open(p.Publication.Dir)
+	if err != nil {
+		return &advised{err, statusUsage, ""}
+	}
+	dir.Waiting = func(holder string) { a.display.Note("waiting for another writer of %s: %s", a.near(dir.Dir), holder) }
+	all, err := dir.Generations()
 	if err != nil {
 		a.display.Note("%v", err)
 	}
 	if list {
 		return a.printGenerations(all)
 	}
-	if r.current == nil {
-		return usagef("pybake refresh", "nothing is published yet")
-	}
-	var to *publish.Generation
-	for _, g := range all { // newest first
-		if number == 0 && g.Number < r.current.Number && g.Content != r.current.Content || g.Number == number {
-			to = g
-			break
-		}
-	}
-	switch {
-	case to == nil && number > 0:
-		return usagef("pybake rollback --list", "there is no generation %d any more", number)
-	case to == nil:
-		return usagef("pybake rollback --list", "there is no earlier generation with other contents")
-	case to.Content == r.current.Content:
-		return usagef("pybake rollback --list", "generation %d has the same contents as what is published", to.Number)
-	}
-	release, err := r.alone(ctx)
+	to, err := a.rollbackTo(dir, all, number)
 	if err != nil {
 		return err
 	}
-	defer release()
-	if err := r.loadKeys(); err != nil {
+	storeDir, err := a.storeDir()
+	if err != nil {
 		return err
 	}
-	of := r.release(to.Set)
-	of.Of = to.Number
-	made, err := r.dir.Publish(ctx, of)
+	keys, err := a.signingKeys(p, storeDir, dir.Dir)
+	if err != nil {
+		return err
+	}
+	c := p.Publication
+	made, err := dir.Publish(ctx, publish.Release{
+		Set: to.Set, Of: to.Number, Keys: keys, Now: a.sys.now(), Valid: time.Duration(c.Valid), URL: c.URL, Origin: c.Origin, Keep: c.Keep,
+	})
 	if err != nil {
 		return fmt.Errorf("roll back to generation %d: %w", to.Number, err)
 	}
+	for _, warning := range made.Warnings {
+		a.display.Note("%s", warning)
+	}
+	if err = a.reportRollback(ctx, dir, refresh.NightsDir(storeDir, p.Root), made); err != nil {
+		err = fmt.Errorf("generation %d is published; its report is not: %w", made.Number, err)
+	}
+	return errors.Join(a.printRollback(made, to), err)
+}
+
+// rollbackTo is the generation with a number, or the last that had other contents than
+// the current one.
+func (a *app) rollbackTo(dir *publish.Directory, all []*publish.Generation, number int) (*publish.Generation, error) {
+	current, err := dir.Current()
+	damaged, isDamaged := errors.AsType[*publish.DamagedError](err)
+	switch {
+	case errors.Is(err, publish.ErrNone):
+		return nil, usagef("pybake refresh", "nothing is published yet")
+	case isDamaged: // every other has other contents
+		current = &publish.Generation{Number: damaged.Number}
+	case err != nil:
+		return nil, &advised{err, statusFailed, "pybake verify " + a.near(dir.Dir)}
+	}
+	i := slices.IndexFunc(all, func(g *publish.Generation) bool { // newest first
+		return number == 0 && g.Number < current.Number && g.Content != current.Content || g.Number == number
+	})
+	switch {
+	case i < 0 && number > 0:
+		return nil, usagef("pybake rollback --list", "there is no generation %d any more", number)
+	case i < 0:
+		return nil, usagef("pybake rollback --list", "there is no earlier generation with other contents")
+	case all[i].Content == current.Content:
+		return nil, usagef("pybake rollback --list", "generation %d has the same contents as what is published", number)
+	}
+	return all[i], nil
+}
+
+// reportRollback publishes the report of the last night anew: it says what is published
+// now. Logs stay.
+func (a *app) reportRollback(ctx context.Context, dir *publish.Directory, nightsDir string, made *publish.Generation) error {
+	nights, err := refresh.LoadNights(nightsDir, report.History)
+	if err != nil {
+		return err
+	}
+	if len(nights) == 0 {
+		a.display.Note("the report stays as it is: the store has no record of a night of this project")
+		return nil
+	}
+	refresh.RollBack(&nights[0], made)
+	if err := refresh.SaveNight(nightsDir, nights[0]); err != nil {
+		return err
+	}
+	files, err := report.Files(nights)
+	if err != nil {
+		return err
+	}
+	var all []publish.File
+	for _, f := range files {
+		all = append(all, publish.File{Path: f.Path, Data: f.Data})
+	}
+	logs := os.DirFS(filepath.Join(dir.Dir, "report"))
+	names, _ := fs.Glob(logs, "logs/*")
+	for _, name := range names {
+		if text, err := fs.ReadFile(logs, name); err == nil {
+			all = append(all, publish.File{Path: name, Data: text})
+		}
+	}
+	return dir.Report(ctx, all)
+}
+
+func (a *app) printRollback(made, to *publish.Generation) error {
 	if a.flags.json {
 		return a.printJSON(printedGeneration(made))
 	}
 	a.display.Note("generation %d has the contents of generation %d of %s", made.Number, to.Number, to.Date.UTC().Format(time.DateTime))
-	_, err = fmt.Fprintln(a.sys.stdout, made.Dir)
+	_, err := fmt.Fprintln(a.sys.stdout, made.Dir)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/python"
@@ -216,4 +217,16 @@ func (a *app) buildConstraints(p *project.Project, files []string) ([]string, er
 		all, errs = append(all, list...), append(errs, err)
 	}
 	return all, errors.Join(errs...)
+}
+
+// storedPython is a Python of the store: the one that was built last with all
+// optimisations, or, if there is none, the last of those built fast.
+func storedPython(store *artifacts.Store, version, codename, arch string) (*artifacts.Artifact, error) {
+	match := map[string]string{"version": version, "distro": codename, "arch": arch, "mode": "full"}
+	found, err := store.Latest(python.Kind, match)
+	if errors.Is(err, artifacts.ErrNotFound) {
+		delete(match, "mode")
+		return store.Latest(python.Kind, match)
+	}
+	return found, err
 }

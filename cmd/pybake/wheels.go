@@ -184,7 +184,7 @@ func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Req
 		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), Pins: &project.Pins{Path: lockPath},
 		Jobs: f.jobs, Frozen: f.frozen, Verify: f.verify, Git: a.git(),
 	}}
-	h.Python, err = store.Latest(python.Kind, map[string]string{"version": plan.Python, "distro": plan.Distro, "arch": plan.Arch})
+	h.Python, err = storedPython(store, plan.Python, plan.Distro, plan.Arch)
 	if err != nil && !errors.Is(err, artifacts.ErrNotFound) {
 		return err
 	}

@@ -41,6 +41,10 @@ type Cell struct {
 	Distro  string   `json:"distro"`
 	Arch    string   `json:"arch"`
 	Needs   []string `json:"needs,omitempty"` // names of cells that are made before
+
+	// Err is why nobody knows what Want is today; Version is empty then. The cell is in
+	// the matrix all the same, so that what is published of it stays.
+	Err error `json:"-"`
 }
 
 // Row is the cell without its distro: "requirements.lock on 3.13".
@@ -134,7 +138,8 @@ func (m *Matrix) version(want string) (string, error) {
 
 // Cells are the cells of the matrix, each after those that it needs, and notes
 // about those that there are none of: a series that a distro cannot have, a Python
-// that a lock does not take.
+// that a lock does not take. A series that is not pinned has cells with an Err; an
+// error is what is wrong with pybake.toml.
 func (m *Matrix) Cells() (cells []Cell, notes []string, err error) {
 	p := m.Project
 	wants, err := Wants(m.Recipes, p.Matrix.Pythons)
@@ -157,32 +162,24 @@ func (m *Matrix) Cells() (cells []Cell, notes []string, err error) {
 	}
 	for _, want := range wants {
 		for _, codename := range p.Matrix.Distros {
-			one, said, err := m.pythons(want, codename)
-			if err != nil {
-				errs = append(errs, err)
-			}
+			one, said := m.pythons(want, codename)
 			cells, notes = append(cells, one...), append(notes, said...)
 		}
 	}
 	houses, said := m.houses(cells)
 	cells, notes = append(cells, houses...), append(notes, said...)
-	images, err := m.images(cells)
-	cells = append(cells, images...)
-	return cells, notes, errors.Join(append(errs, err)...)
+	return append(cells, m.images(cells)...), notes, nil
 }
 
 // pythons are the cells of one Python on one distro.
-func (m *Matrix) pythons(want, codename string) (cells []Cell, notes []string, err error) {
+func (m *Matrix) pythons(want, codename string) (cells []Cell, notes []string) {
 	version, err := m.version(want)
-	if err != nil {
-		return nil, nil, err
-	}
 	variants := m.Project.Matrix.Variants
 	if len(variants) == 0 {
 		variants = []string{Full}
 	}
 	for _, variant := range variants {
-		c := Cell{Kind: KindPython, Want: want, Version: version, Variant: variant, Distro: codename, Arch: m.Arch}
+		c := Cell{Kind: KindPython, Want: want, Version: version, Variant: variant, Distro: codename, Arch: m.Arch, Err: err}
 		c.Name = strings.Join([]string{KindPython, want, codename, m.Arch}, " ")
 		if variant != Full {
 			c.Name += " " + variant
@@ -190,13 +187,13 @@ func (m *Matrix) pythons(want, codename string) (cells []Cell, notes []string, e
 		if m.excluded(c) {
 			continue
 		}
-		if err := m.Recipes.Supported(SeriesOf(version), codename); err != nil {
+		if err := m.Recipes.Supported(SeriesOf(want), codename); err != nil {
 			notes = append(notes, fmt.Sprintf("no %s: %v", c.Name, err))
 			continue
 		}
 		cells = append(cells, c)
 	}
-	return cells, notes, nil
+	return cells, notes
 }
 
 // houses are the cells of locks, for each Python of the matrix that they take.
@@ -214,7 +211,7 @@ func (m *Matrix) houses(pythons []Cell) (cells []Cell, notes []string) {
 			if other := slices.IndexFunc(cells, func(o Cell) bool { return o.Name == c.Name }); other >= 0 || m.excluded(c) {
 				continue
 			}
-			if m.Admits != nil && !m.Admits(lock, py.Version) {
+			if m.Admits != nil && py.Err == nil && !m.Admits(lock, py.Version) {
 				notes = append(notes, fmt.Sprintf("no %s: the lock does not take Python %s", c.Name, py.Version))
 				continue
 			}
@@ -225,7 +222,7 @@ func (m *Matrix) houses(pythons []Cell) (cells []Cell, notes []string) {
 }
 
 // images are the cells of runtime images.
-func (m *Matrix) images(below []Cell) (cells []Cell, err error) {
+func (m *Matrix) images(below []Cell) (cells []Cell) {
 	p := m.Project
 	for _, one := range p.AllImages() {
 		if p.Matrix.Images != nil && !slices.Contains(p.Matrix.Images, one.Name) {
@@ -239,10 +236,15 @@ func (m *Matrix) images(below []Cell) (cells []Cell, err error) {
 		c.Needs = m.imageNeeds(one, c.Distro, slices.Concat(below, cells))
 		cells = append(cells, c)
 	}
-	return cells, nil
+	return cells
 }
 
-// imageNeeds are the cells that the chain of an image is made from.
+// imageNeeds are the cells that the chain of an image is made from. The house of a
+// lock is none of them: it has what developers need as well, and an image only what
+// runs, so that a tool for tests that cannot be built holds up no image. Nothing is
+// built twice if both are made at once: houses of one distro are made one after the
+// other, and the store has their wheels one by one, so the second finds those of the
+// first.
 func (m *Matrix) imageNeeds(one project.Image, codename string, made []Cell) (needs []string) {
 	add := func(c Cell) {
 		if !slices.Contains(needs, c.Name) {
@@ -262,8 +264,6 @@ func (m *Matrix) imageNeeds(one project.Image, codename string, made []Cell) (ne
 			case c.Distro != codename:
 			case c.Kind == KindPython && c.Variant == Full && (c.Want == want || c.Version == want || want == "" && (link.Wheels != "" || link.App != "")):
 				add(c)
-			case c.Kind == KindWheels && link.Wheels != "" && path.Clean(c.Lock) == path.Clean(link.Wheels) && (c.Want == want || c.Version == want || want == ""):
-				add(c)
 			case c.Kind == KindImage && c.Image == link.Name && link.Name != one.Name:
 				add(c)
 			}
@@ -279,7 +279,7 @@ func (m *Matrix) excluded(c Cell) bool {
 		if e == (project.Exclude{}) {
 			return false
 		}
-		return (e.Python == "" || c.Version != "" && admits(e.Python, c)) &&
+		return (e.Python == "" || c.Want != "" && admits(e.Python, c)) &&
 			(e.Distro == "" || e.Distro == c.Distro) &&
 			(e.Variant == "" || e.Variant == c.Variant) &&
 			(e.Lock == "" || c.Lock != "" && path.Clean(e.Lock) == path.Clean(c.Lock)) &&
@@ -288,18 +288,27 @@ func (m *Matrix) excluded(c Cell) bool {
 }
 
 // admits is whether the Python of an exclusion, a version, a series or a range, is
-// that of a cell.
+// that of a cell. If nobody knows which of a series that is, the range has to have
+// all of them.
 func admits(text string, c Cell) bool {
-	if text == c.Version || text == c.Want || text == SeriesOf(c.Version) {
+	if text == c.Version || text == c.Want || text == SeriesOf(c.Want) {
 		return true
 	}
 	r, err := semver.NewConstraint(text)
 	if err != nil {
 		return false
 	}
-	release := strings.TrimRight(c.Version, "0123456789") // "3.15.0b4": semver knows no such prereleases, so it counts as its release
+	if c.Version == "" {
+		return checks(r, c.Want+".0") && checks(r, c.Want+".999")
+	}
+	return checks(r, c.Version)
+}
+
+// checks is whether a range has a version.
+func checks(r *semver.Constraints, version string) bool {
+	release := strings.TrimRight(version, "0123456789") // "3.15.0b4": semver knows no such prereleases, so it counts as its release
 	if strings.HasSuffix(release, ".") {
-		release = c.Version
+		release = version
 	}
 	v, err := semver.NewVersion(strings.TrimRight(release, "abrc"))
 	return err == nil && r.Check(v)

@@ -1,6 +1,8 @@
 package refresh
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,8 +81,23 @@ apt = ['tini']
 `, nil, []string{
 			"python 3.13 trixie amd64 = 3.13.5",
 			"wheels a.lock 3.13 trixie amd64 = 3.13.5 <- python 3.13 trixie amd64",
-			"image deps trixie amd64 <- python 3.13 trixie amd64, wheels a.lock 3.13 trixie amd64",
-			"image web trixie amd64 <- python 3.13 trixie amd64, wheels a.lock 3.13 trixie amd64, image deps trixie amd64",
+			"image deps trixie amd64 <- python 3.13 trixie amd64",
+			"image web trixie amd64 <- python 3.13 trixie amd64, image deps trixie amd64",
+		}, nil},
+		{"an image needs a Python with all optimisations, or none of the matrix", `
+[matrix]
+pythons = ['3.13']
+distros = ['trixie']
+variants = ['fast']
+locks = ['a.lock']
+[images.web]
+from = 'trixie'
+python = '3.13'
+wheels = 'a.lock'
+`, nil, []string{
+			"python 3.13 trixie amd64 fast = 3.13.5",
+			"wheels a.lock 3.13 trixie amd64 = 3.13.5 <- python 3.13 trixie amd64 fast",
+			"image web trixie amd64",
 		}, nil},
 		{"no images where the matrix has none", "[matrix]\npythons = ['3.13']\ndistros = ['trixie']\nimages = []\n[images.web]\nfrom = 'trixie'", nil,
 			[]string{"python 3.13 trixie amd64 = 3.13.5"}, nil},
@@ -121,7 +138,7 @@ apt = ['tini']
 func TestCellsRefuse(t *testing.T) {
 	for _, test := range []struct{ name, toml, want string }{
 		{"a distro that nobody knows", "[matrix]\npythons = ['3.13']\ndistros = ['trixy']", "pybake.toml:3:12"},
-		{"a series without a pin", "[matrix]\npythons = ['3.11']\ndistros = ['trixie']\n[refresh]\nreleases = []", "python 3.11: no release of it is pinned"},
+		{"a range that has no series", "[matrix]\npythons = ['>=3.90']\ndistros = ['trixie']", "pybake.toml:2:"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, _, err := matrixOf(t, test.toml).Cells()
@@ -129,6 +146,69 @@ func TestCellsRefuse(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestCellsUnpinned: of a series that is not pinned there are cells, which say so.
+func TestCellsUnpinned(t *testing.T) {
+	const matrix = `
+[matrix]
+pythons = ['3.13', '3.11']
+distros = ['trixie']
+locks = ['a.lock']
+exclude = [%s]
+[refresh]
+releases = []
+[images.web]
+from = 'trixie'
+python = '3.11'
+wheels = 'a.lock'
+`
+	fails := []string{"python 3.11 trixie amd64", "wheels a.lock 3.11 trixie amd64 <- python 3.11 trixie amd64", "image web trixie amd64 <- python 3.11 trixie amd64"}
+	for _, test := range []struct {
+		exclude string
+		want    []string // all but those of 3.13
+	}{
+		{"", fails},
+		{"{ python = '3.11' }", []string{"image web trixie amd64"}},
+		{"{ python = '<3.12' }", []string{"image web trixie amd64"}},
+		{"{ python = '>=3.11', distro = 'trixie' }", []string{"image web trixie amd64"}},
+		{"{ python = '<3.11.9' }", fails}, // which it may be or not
+		{"{ python = '3.11.2' }", fails},
+		{"{ python = '3.1' }", fails},
+		{"{ lock = 'a.lock', python = '3.11' }", []string{fails[0], fails[2]}},
+	} {
+		m := matrixOf(t, fmt.Sprintf(matrix, test.exclude))
+		m.Admits = func(_, version string) bool {
+			if version == "" {
+				t.Error("asked whether a lock takes no version")
+			}
+			return true
+		}
+		cells, notes, err := m.Cells()
+		if err != nil || len(notes) > 0 {
+			t.Fatalf("notes %q, error %v", notes, err)
+		}
+		var got []string
+		for _, c := range cells {
+			if c.Want == "3.13" {
+				if c.Err != nil || c.Version != "3.13.5" {
+					t.Errorf("%s = %q: %v", c.Name, c.Version, c.Err)
+				}
+				continue
+			}
+			if c.Version != "" || c.Want != "" && !errors.Is(c.Err, ErrUnpinned) {
+				t.Errorf("%s = %q: %v", c.Name, c.Version, c.Err)
+			}
+			line := c.Name
+			if len(c.Needs) > 0 {
+				line += " <- " + strings.Join(c.Needs, ", ")
+			}
+			got = append(got, line)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("exclude %s: %s", test.exclude, diff)
+		}
 	}
 }
 

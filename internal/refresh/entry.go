@@ -8,8 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/artifacts/publish"
@@ -23,17 +23,28 @@ import (
 type Publisher struct {
 	Store *artifacts.Store
 	Into  *publish.Directory
-	// Refs are the references under which an image was pushed; nil: it was not.
+	Again bool // also what was published before is brought to the pool: Into may mend it
+	// Tags are those that an image is wanted under in a registry. Refs pushes it there
+	// and is each tag with "@" and the digest. Where Tags is nil, images are not pushed,
+	// and stay where they are published.
+	Tags func(c Cell, a *artifacts.Artifact) []string
 	Refs func(c Cell, a *artifacts.Artifact) ([]string, error)
 }
 
 // Entry is what is published of the artifact of a cell. Its files are in the pool
 // afterwards. former is what was published of the cell before; if it was the same
-// artifact, nothing is read.
+// artifact, nothing is read, and an image is pushed only if it is wanted under other
+// tags.
 func (p *Publisher) Entry(ctx context.Context, c Cell, a *artifacts.Artifact, former *publish.Entry) (publish.Entry, error) {
-	if former != nil && former.Key == a.Key && p.has(former) {
+	if former != nil && former.Key == a.Key && !p.Again && p.has(former) {
 		e := *former
 		e.Stale, e.Name = nil, a.Name
+		if c.Kind == KindImage {
+			var err error
+			if e.Refs, err = p.refs(c, a, former.Refs); err != nil {
+				return e, fmt.Errorf("publish %s: %w", a.Name, err)
+			}
+		}
 		return e, nil
 	}
 	e := publish.Entry{
@@ -49,8 +60,8 @@ func (p *Publisher) Entry(ctx context.Context, c Cell, a *artifacts.Artifact, fo
 	case KindWheels:
 		err = p.addHouse(ctx, &e, a, c)
 	case KindImage:
-		if e.Size, err = imageSize(p.Store, a); err == nil && p.Refs != nil {
-			e.Refs, err = p.Refs(c, a)
+		if e.Size, err = imageSize(p.Store, a); err == nil {
+			e.Refs, err = p.refs(c, a, nil)
 		}
 	}
 	if err != nil {
@@ -69,6 +80,22 @@ func imageSize(store *artifacts.Store, a *artifacts.Artifact) (size int64, err e
 		size += l.Size
 	}
 	return size, nil
+}
+
+// refs are the references of an image. It is pushed unless those that it has are of the
+// tags that it is wanted under.
+func (p *Publisher) refs(c Cell, a *artifacts.Artifact, has []string) ([]string, error) {
+	if p.Tags == nil {
+		return has, nil
+	}
+	tags := p.Tags(c, a)
+	if slices.EqualFunc(tags, has, func(tag, ref string) bool { return strings.HasPrefix(ref, tag+"@") }) {
+		return has, nil
+	}
+	if len(tags) == 0 {
+		return nil, nil
+	}
+	return p.Refs(c, a)
 }
 
 // has is whether the pool has all files of an entry.
@@ -186,46 +213,4 @@ type counter struct{ n int64 }
 func (c *counter) Write(p []byte) (int, error) {
 	c.n += int64(len(p))
 	return len(p), nil
-}
-
-// Merge is the set of a publication: for each cell the entry of this night, which
-// made gives, or, where that is nil, the one published before, marked stale. Cells
-// that were never made are left out, and so is what was published of cells that are
-// no longer in the matrix.
-func Merge(cells []Outcome, made map[string]*publish.Entry, former *publish.Set, now time.Time) publish.Set {
-	var set publish.Set
-	for _, o := range cells {
-		if e := made[o.Name]; e != nil {
-			set.Entries = append(set.Entries, *e)
-			continue
-		}
-		old := Former(former, o.Name)
-		if old == nil {
-			continue
-		}
-		e := *old
-		stale := publish.Stale{Since: now}
-		if old.Stale != nil {
-			stale.Since = old.Stale.Since
-		}
-		if o.Err != nil {
-			stale.Why, _, _ = strings.Cut(o.Err.Error(), "\n")
-		}
-		e.Stale = &stale
-		set.Entries = append(set.Entries, e)
-	}
-	return set
-}
-
-// Former is what a set has of a cell, or nil.
-func Former(set *publish.Set, cell string) *publish.Entry {
-	if set == nil {
-		return nil
-	}
-	for i := range set.Entries {
-		if set.Entries[i].Cell == cell {
-			return &set.Entries[i]
-		}
-	}
-	return nil
 }

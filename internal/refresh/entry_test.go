@@ -151,6 +151,54 @@ func TestEntryOfDamagedPython(t *testing.T) {
 	}
 }
 
+// TestEntryOfImage: an image that is published already is pushed if it is wanted under
+// other tags, and only then.
+func TestEntryOfImage(t *testing.T) {
+	c := Cell{Name: "image web trixie amd64", Kind: KindImage, Image: "web", Distro: "trixie", Arch: "amd64"}
+	a := &artifacts.Artifact{Manifest: artifacts.Manifest{Name: "image web trixie amd64", Key: "5f1c"}}
+	gone := errors.New("the registry is gone")
+	for _, test := range []struct {
+		name       string
+		tags       []string // nil: images are not pushed
+		refs, want []string
+		asks       bool
+		err        error
+	}{
+		{"images are not pushed", nil, []string{"shop:1@sha256:aa"}, []string{"shop:1@sha256:aa"}, false, nil},
+		{"it is there", []string{"shop:1", "r.example.org:5000/shop"}, []string{"shop:1@sha256:aa", "r.example.org:5000/shop@sha256:aa"}, []string{"shop:1@sha256:aa", "r.example.org:5000/shop@sha256:aa"}, false, nil},
+		{"it has no tags", []string{}, nil, nil, false, nil},
+		{"it was never pushed", []string{"shop:1"}, nil, []string{"shop:1@sha256:bb"}, true, nil},
+		{"another tag", []string{"shop:10"}, []string{"shop:1@sha256:aa"}, []string{"shop:10@sha256:bb"}, true, nil},
+		{"a tag that begins as another", []string{"shop:1"}, []string{"shop:10@sha256:aa"}, []string{"shop:1@sha256:bb"}, true, nil},
+		{"one more", []string{"shop:1", "shop:2"}, []string{"shop:1@sha256:aa"}, []string{"shop:1@sha256:bb", "shop:2@sha256:bb"}, true, nil},
+		{"no more tags", []string{}, []string{"shop:1@sha256:aa"}, nil, false, nil},
+		{"a push that fails", []string{"shop:1"}, nil, nil, true, gone},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			asked := false
+			p := &Publisher{}
+			if test.tags != nil {
+				p.Tags = func(Cell, *artifacts.Artifact) []string { return test.tags }
+				p.Refs = func(Cell, *artifacts.Artifact) (refs []string, err error) {
+					asked = true
+					for _, tag := range test.tags {
+						refs = append(refs, tag+"@sha256:bb")
+					}
+					return refs, test.err
+				}
+			}
+			former := &publish.Entry{Cell: c.Name, Key: a.Key, Refs: test.refs, Size: 7}
+			e, err := p.Entry(t.Context(), c, a, former)
+			if asked != test.asks || !errors.Is(err, test.err) {
+				t.Fatalf("asked %v, error %v", asked, err)
+			}
+			if err == nil && (!slices.Equal(e.Refs, test.want) || e.Size != 7 || !slices.Equal(former.Refs, test.refs)) {
+				t.Errorf("entry %+v, former %+v", e, former)
+			}
+		})
+	}
+}
+
 const metadata = "Metadata-Version: 2.1\nName: greet\nVersion: 1.0\nRequires-Python: >=3.9\n"
 
 // wheel is a file that is enough of a wheel to be published.
@@ -242,38 +290,6 @@ func TestEntryRefusesAHouse(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
-	}
-}
-
-func TestMerge(t *testing.T) {
-	now, before := time.Date(2026, 1, 3, 2, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 2, 0, 0, 0, time.UTC)
-	former := &publish.Set{Entries: []publish.Entry{
-		{Cell: "made", Key: "old"}, {Cell: "fails", Key: "good"}, {Cell: "fails still", Key: "good", Stale: &publish.Stale{Since: before, Why: "other"}},
-		{Cell: "skipped", Key: "good"}, {Cell: "due", Key: "good"}, {Cell: "left the matrix", Key: "good"},
-	}}
-	outcome := func(name string, state State, err error) Outcome {
-		return Outcome{Job: Job{Cell: Cell{Name: name}}, State: state, Err: err}
-	}
-	broken := errors.New("compile: exit status 2\nand the log")
-	got := Merge([]Outcome{
-		outcome("made", Rebuilt, nil), outcome("fails", Failed, broken), outcome("fails still", Failed, broken),
-		outcome("skipped", Skipped, errors.New("not begun")), outcome("due", Due, nil), outcome("never made", Failed, broken),
-	}, map[string]*publish.Entry{"made": {Cell: "made", Key: "new"}}, former, now)
-	want := publish.Set{Entries: []publish.Entry{
-		{Cell: "made", Key: "new"},
-		{Cell: "fails", Key: "good", Stale: &publish.Stale{Since: now, Why: "compile: exit status 2"}},
-		{Cell: "fails still", Key: "good", Stale: &publish.Stale{Since: before, Why: "compile: exit status 2"}},
-		{Cell: "skipped", Key: "good", Stale: &publish.Stale{Since: now, Why: "not begun"}},
-		{Cell: "due", Key: "good", Stale: &publish.Stale{Since: now}},
-	}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if former.Entries[1].Stale != nil {
-		t.Error("the former set was changed")
-	}
-	if first := Merge([]Outcome{outcome("never made", Failed, broken)}, nil, nil, now); len(first.Entries) > 0 {
-		t.Errorf("%+v", first)
 	}
 }
 

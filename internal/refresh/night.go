@@ -1,6 +1,8 @@
 package refresh
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,16 +51,16 @@ func Told(o Outcome, published *publish.Entry) report.Artifact {
 	if published == nil {
 		return t
 	}
-	t.Key = string(published.Key)
-	if published.Stale != nil {
-		t.Since = published.Stale.Since
-	}
-	addLinks(&t, published)
+	addPublished(&t, published)
 	return t
 }
 
-// addLinks adds sizes and links of what is published.
-func addLinks(t *report.Artifact, e *publish.Entry) {
+// addPublished adds key, sizes and links of what is published.
+func addPublished(t *report.Artifact, e *publish.Entry) {
+	t.Key = string(e.Key)
+	if e.Stale != nil {
+		t.Since = e.Stale.Since
+	}
 	link := func(b publish.Blob) {
 		t.Links = append(t.Links, report.Link{Text: b.Name, Href: "../" + b.Path()})
 	}
@@ -82,6 +84,13 @@ func addLinks(t *report.Artifact, e *publish.Entry) {
 }
 
 const nightSuffix = ".json"
+
+// NightsDir is the directory of the nights of a project, whose root is absolute:
+// "baked/nights/5f1c09ab23de". Projects may share a store, but not their history.
+func NightsDir(store, root string) string {
+	sum := sha256.Sum256([]byte(filepath.Clean(root)))
+	return filepath.Join(store, "nights", hex.EncodeToString(sum[:6]))
+}
 
 // SaveNight writes a night into the directory of nights, by rename. Its name is the
 // time that it began: "20261121T020000Z.json".
@@ -114,22 +123,16 @@ func SaveNight(dir string, n report.Night) error {
 // LoadNights reads the newest nights, newest first. One that cannot be read is left
 // out: the history is worth less than the night.
 func LoadNights(dir string, most int) ([]report.Night, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	files, err := nightFiles(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the nights: %w", err)
+		return nil, err
 	}
 	var nights []report.Night
-	for _, e := range slices.Backward(entries) { // names sort by time
+	for _, file := range files {
 		if len(nights) == most {
 			break
 		}
-		if strings.HasPrefix(e.Name(), ".") || !strings.HasSuffix(e.Name(), nightSuffix) {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		text, err := os.ReadFile(file)
 		var n report.Night
 		if err != nil || json.Unmarshal(text, &n) != nil {
 			continue
@@ -137,4 +140,44 @@ func LoadNights(dir string, most int) ([]report.Night, error) {
 		nights = append(nights, n)
 	}
 	return nights, nil
+}
+
+// OldNights are the files of nights beyond the newest.
+func OldNights(dir string, keep int) ([]string, error) {
+	files, err := nightFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	return files[min(keep, len(files)):], nil
+}
+
+// nightFiles are the files of nights, newest first. There need be none.
+func nightFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the nights: %w", err)
+	}
+	var files []string
+	for _, e := range slices.Backward(entries) { // names sort by time
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), nightSuffix) {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// RollBack makes a night tell of a generation that repeats an earlier one. What was done
+// that night it still says.
+func RollBack(n *report.Night, g *publish.Generation) {
+	n.Generation, n.Signed = g.Number, g.Signed != "" || g.Note != ""
+	n.Notes = append(n.Notes, fmt.Sprintf("Rolled back to generation %d at %s UTC", g.Of, g.Date.UTC().Format(time.DateTime)))
+	for i := range n.Artifacts {
+		t := &n.Artifacts[i]
+		t.Key, t.Size, t.Links = "", 0, nil
+		if e := Former(&g.Set, t.Name); e != nil {
+			addPublished(t, e)
+		} else {
+			t.Since = time.Time{}
+		}
+	}
 }

@@ -42,6 +42,10 @@ func Reasons(before, after []artifacts.Input, codename string) []string {
 			add(&told, moved(strings.TrimPrefix(c.Name, "wheel."), was, is))
 		case c.Old != nil && c.New != nil && isDigest(c.Old.Value) && isDigest(c.New.Value):
 			add(&digests, inputName(c.Name)+" changed"+noted(c))
+		case c.New == nil && isDigest(c.Old.Value):
+			add(&digests, inputName(c.Name)+" removed")
+		case c.Old == nil && isDigest(c.New.Value):
+			add(&digests, inputName(c.Name)+" added")
 		default:
 			add(&told, c.String())
 		}

@@ -39,6 +39,8 @@ func TestReasons(t *testing.T) {
 		{"a wheel built anew", in("wheel.lxml", "5.0 key:a"), in("wheel.lxml", "5.0 key:b"), []string{"lxml 5.0 → 5.0, built anew"}},
 		{"digests come last", in("base", digest(1), "zlib", "1"), in("base", digest(2), "zlib", "2"),
 			[]string{"zlib 1 → 2", "the base image changed"}},
+		{"a hash that is no longer known", in("source.tgz", digest(1), "source.xz", digest(2), "version", "1"), in("source.xz", digest(3), "version", "2"),
+			[]string{"version 1 → 2", "source.tgz removed", "source.xz changed"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, Reasons(test.before, test.after, "bookworm")); diff != "" {

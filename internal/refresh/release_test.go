@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/python"
 	"github.com/pybake/pybake/recipes"
@@ -47,7 +48,8 @@ func TestRelease(t *testing.T) {
 	pins := fastPins(t, set)
 	req := python.Request{Version: "3.13.5", Distro: "trixie", Arch: "amd64", Fast: true}
 	base := func(digit string) { pins.Bases[0].Digest = "sha256:" + strings.Repeat(digit, 64) }
-	stored := 0
+	highest, has := 0, map[artifacts.Key]bool{} // of the store
+	known := Numbers{Highest: func() int { return highest }, Has: func(key artifacts.Key) bool { return has[key] }}
 	keys := map[int]string{}
 	for _, step := range []struct {
 		name   string
@@ -66,10 +68,12 @@ func TestRelease(t *testing.T) {
 		{"another version", func() { req.Version = "3.13.6" }, 1},
 		{"and the one before again", func() { req.Version = "3.13.5" }, 4},
 		{"the request says a number itself", func() { req.Release = 9 }, 4},
-		{"pins that are lost, with a store", func() { pins.Releases, stored = nil, 4 }, 5},
+		{"pins that are lost, with a store that has it", func() { pins.Releases, highest = nil, 4 }, 4},
+		{"pins that are lost, with a store that has others", func() { pins.Releases = nil; base("7") }, 5},
+		{"pins that are older than what is published", func() { highest = 8; base("8") }, 9},
 	} {
 		step.change()
-		pin, err := Release(req, set, pins, func(*python.Plan) int { return stored })
+		pin, err := Release(req, set, pins, known)
 		if err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
@@ -91,13 +95,14 @@ func TestRelease(t *testing.T) {
 				t.Errorf("%s: release %d has other inputs than before", step.name, pin.Release)
 			}
 			keys[pin.Release] = string(plan.Key)
+			has[plan.Key] = true
 		}
 	}
 
 	t.Run("each variant counts for itself", func(t *testing.T) {
 		pins := fastPins(t, set)
 		pins.SetRelease(project.ReleasePin{Python: "3.13.5", Distro: "trixie", Arch: "amd64", Variant: Full, Release: 7, Inputs: strings.Repeat("a", 64)})
-		pin, err := Release(req, set, pins, func(*python.Plan) int { return 0 })
+		pin, err := Release(req, set, pins, Numbers{Highest: func() int { return 0 }})
 		if err != nil || pin.Release != 1 {
 			t.Errorf("%+v, %v", pin, err)
 		}
@@ -105,7 +110,7 @@ func TestRelease(t *testing.T) {
 	t.Run("no pins, no number", func(t *testing.T) {
 		full := req
 		full.Fast = false
-		_, err := Release(full, set, fastPins(t, set), func(*python.Plan) int { t.Error("asked for the store"); return 0 })
+		_, err := Release(full, set, fastPins(t, set), Numbers{Highest: func() int { t.Error("asked for the store"); return 0 }})
 		if unpinned, ok := errors.AsType[*python.UnpinnedError](err); !ok || !slices.Equal(unpinned.What, []string{"profile"}) {
 			t.Errorf("error %v, want the profile to be missing", err)
 		}

@@ -63,6 +63,7 @@ type Limits struct {
 	Jobs     int   // at once; 0: no limit
 	Memory   int64 // bytes; 0: no limit
 	Deadline time.Time
+	Planned  []Outcome // of Plan, if it was asked: what is fresh there is not looked at again
 	// Room is asked before a job is made; its error leaves it out.
 	Room func() error
 	// Fatal is whether an error, such as that of an engine that is gone, means that
@@ -198,6 +199,11 @@ func Run(ctx context.Context, jobs []Job, lim Limits) []Outcome {
 	r := &runner{jobs: jobs, lim: lim, out: make([]Outcome, len(jobs)), state: make([]int, len(jobs))}
 	r.needs = needs(jobs)
 	r.cond = sync.NewCond(&r.mu)
+	for i := range jobs {
+		if i < len(lim.Planned) && lim.Planned[i].Name == jobs[i].Name && lim.Planned[i].State == Fresh {
+			r.out[i], r.state[i] = lim.Planned[i], finished
+		}
+	}
 	stop := context.AfterFunc(ctx, func() { r.mu.Lock(); defer r.mu.Unlock(); r.cond.Broadcast() })
 	defer stop()
 	var wg sync.WaitGroup

@@ -99,6 +99,7 @@ func cleanNights(nights []Night) []Night {
 		n.Project = line(n.Project, 100)
 		n.URL = webAddress(n.URL)
 		n.Moves = each(n.Moves, func(s string) string { return line(s, 400) })
+		n.Trouble = each(n.Trouble, func(s string) string { return line(s, 1000) })
 		n.Notes = each(n.Notes, func(s string) string { return line(s, 1000) })
 		seen := map[string]bool{}
 		all := make([]Artifact, 0, len(n.Artifacts))

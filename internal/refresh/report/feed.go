@@ -54,6 +54,8 @@ var feedTemplate = template.Must(template.New("entry").Parse(`<p>{{.Counts}}</p>
 {{with .Tail}}<pre>{{range .}}{{.}}
 {{end}}</pre>
 {{end}}{{end}}{{with .More}}<p>{{.}}</p>
+{{end}}{{with .Trouble}}<h3>Not looked at</h3>
+<ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
 {{end}}{{with .Moves}}<h3>Pins that moved</h3>
 <ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
 {{end}}{{with .Notes}}<h3>Notes</h3>
@@ -126,10 +128,10 @@ func entryHTML(n *Night) (string, error) {
 		broken = append(broken, a)
 	}
 	data := struct {
-		Counts, More string
-		Broken       []Artifact
-		Moves, Notes []string
-	}{Counts: countsWords(n), Broken: broken, Moves: firstOf(n.Moves, feedMoves), Notes: n.Notes}
+		Counts, More          string
+		Broken                []Artifact
+		Trouble, Moves, Notes []string
+	}{Counts: countsWords(n), Broken: broken, Trouble: firstOf(n.Trouble, feedMoves), Moves: firstOf(n.Moves, feedMoves), Notes: n.Notes}
 	if more > 0 {
 		data.More = fmt.Sprintf("%s more failed.", thousands(more))
 	}

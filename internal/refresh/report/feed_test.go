@@ -108,7 +108,7 @@ func TestTextWidth(t *testing.T) {
 func TestTextOrder(t *testing.T) {
 	text := textOf(t, small())
 	at := -1
-	for _, heading := range []string{"shop: 1 of 6", "Not signed", "FAILED", "STALE", "SKIPPED", "MENDED", "PINS THAT MOVED", "REBUILT", "NEW IN THE MATRIX", "NO LONGER IN THE MATRIX", "NOTES"} {
+	for _, heading := range []string{"shop: 1 of 6", "Not signed", "FAILED", "NOT LOOKED AT", "STALE", "SKIPPED", "MENDED", "PINS THAT MOVED", "REBUILT", "NEW IN THE MATRIX", "NO LONGER IN THE MATRIX", "NOTES"} {
 		next := strings.Index(text, heading)
 		if next <= at {
 			t.Errorf("%s is at %d, after %d:\n%s", heading, next, at, text)

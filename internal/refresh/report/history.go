@@ -13,7 +13,8 @@ type pastNight struct {
 	Started    time.Time      `json:"started"`
 	Finished   time.Time      `json:"finished"`
 	Generation int            `json:"generation,omitempty"`
-	States     map[string]int `json:"states"` // those that occur
+	Trouble    int            `json:"trouble,omitempty"` // how much could not be looked at
+	States     map[string]int `json:"states"`            // those that occur
 }
 
 type pastColumn struct {
@@ -37,7 +38,7 @@ func columns(nights []Night) past {
 				had[c.State] = c.N
 			}
 		}
-		p.Nights = append(p.Nights, pastNight{n.Started, n.Finished, n.Generation, had})
+		p.Nights = append(p.Nights, pastNight{n.Started, n.Finished, n.Generation, len(n.Trouble), had})
 	}
 	l := newLedger(nights)
 	for i := range nights[0].Artifacts {

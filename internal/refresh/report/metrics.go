@@ -50,7 +50,7 @@ func renderMetrics(nights []Night) []byte {
 	m.gauge("night_duration_seconds", "How long the night was.")
 	m.sample("night_duration_seconds", took(n))
 	if ok := lastGood(nights); ok != nil {
-		m.gauge("last_success_timestamp_seconds", "When the last night ended after which all was up to date.")
+		m.gauge("last_success_timestamp_seconds", "When the last night ended that looked at all pins and after which all was up to date.")
 		m.sample("last_success_timestamp_seconds", unix(ok.Finished))
 	}
 	m.gauge("generation", "Number of the generation that is published; 0: none.")
@@ -63,6 +63,8 @@ func renderMetrics(nights []Night) []byte {
 	m.sample("signed", signed)
 	m.gauge("pins_moved", "Pins that moved in the night.")
 	m.sample("pins_moved", float64(len(n.Moves)))
+	m.gauge("pins_trouble", "Things that could not be looked at in the night, so that their pins stayed.")
+	m.sample("pins_trouble", float64(len(n.Trouble)))
 	m.gauge("artifacts", "Artifacts by state.")
 	for _, c := range counts(n) {
 		m.sample("artifacts", float64(c.N), "state", c.State)
@@ -125,10 +127,11 @@ func (m *metrics) artifacts(l *ledger) {
 	}
 }
 
-// lastGood is the newest night after which all was up to date, or nil.
+// lastGood is the newest night that looked at all pins and after which all was up to
+// date, or nil.
 func lastGood(nights []Night) *Night {
 	for i := range nights {
-		all := true
+		all := len(nights[i].Trouble) == 0
 		for k := range nights[i].Artifacts {
 			all = all && nights[i].Artifacts[k].current()
 		}

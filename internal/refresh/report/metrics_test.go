@@ -88,6 +88,7 @@ func TestMetrics(t *testing.T) {
 		"pybake_generation":                      8,
 		"pybake_signed":                          0,
 		"pybake_pins_moved":                      1,
+		"pybake_pins_trouble":                    1,
 		"pybake_night_duration_seconds":          4320,
 		"pybake_night_started_timestamp_seconds": 1783821600,
 		`pybake_artifacts{state="failed"}`:       1,
@@ -115,9 +116,10 @@ func TestMetrics(t *testing.T) {
 func of(name, kind string) string { return `artifact="` + name + `",kind="` + kind + `"` }
 
 func TestLastGood(t *testing.T) {
-	nights := sample(1, 3)
+	nights := sample(1, 4)
 	nights[0].Artifacts[0].State = Failed
-	if got := lastGood(nights); got != &nights[1] {
+	nights[1].Trouble = []string{"pins of trixie: no such host"}
+	if got := lastGood(nights); got != &nights[2] {
 		t.Errorf("got %+v", got)
 	}
 }

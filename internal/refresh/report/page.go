@@ -199,14 +199,18 @@ func hashOf(text string) string {
 
 // icon is the sign of the night for the tab of a browser.
 func icon(n *Night) template.URL {
+	const attention, mark = "8a5a00", "M8 4v5M8 11.5v.5"
 	colour, path := "3b7a55", "M4 8.5l2.7 2.7L12 5.5"
+	if len(n.Trouble) > 0 {
+		colour, path = attention, mark
+	}
 	for i := range n.Artifacts {
 		if n.Artifacts[i].broken() {
 			colour, path = "b3261e", "M5 5l6 6M11 5l-6 6"
 			break
 		}
 		if !n.Artifacts[i].current() {
-			colour, path = "8a5a00", "M8 4v5M8 11.5v.5"
+			colour, path = attention, mark
 		}
 	}
 	return template.URL("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='4' fill='%23" +

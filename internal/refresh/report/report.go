@@ -22,13 +22,16 @@
 // A stale artifact with a log or a tail of one was tried: it counts as broken, as
 // one that failed does. Any other word is shown as it is and taken for not up to date.
 //
+// A night with Trouble does not know whether there is anything new where it could not
+// look. What is up to date is so by the pins as they are; the night is no success.
+//
 // # nights.json
 //
 // Nights are listed newest first; of an artifact of the newest night, each letter of
 // states and each number is that of one night, in the same order:
 //
 //	{"format": 1,
-//	 "nights": [{"started": "…", "finished": "…", "generation": 8, "states": {"fresh": 28, "failed": 2}}],
+//	 "nights": [{"started": "…", "finished": "…", "generation": 8, "trouble": 1, "states": {"fresh": 28, "failed": 2}}],
 //	 "artifacts": [{"name": "python 3.13 trixie amd64", "kind": "python",
 //	                "states": "frrx-", "bytes": [34100000, …], "seconds": [0, 252.4, …]}]}
 //
@@ -76,9 +79,10 @@ type Night struct {
 	Generation int        `json:"generation,omitempty"` // that was published; 0: none
 	URL        string     `json:"url,omitempty"`        // of the published directory: "https://baked.example.org/"
 	Signed     bool       `json:"signed"`
-	Moves      []string   `json:"moves,omitempty"` // pins that moved: "openssl 3.0.17-1 → 3.0.18-1 in bookworm (base image)"
-	Notes      []string   `json:"notes,omitempty"` // "Python 3.9 has had no security fixes since 2025-10-31"
-	Artifacts  []Artifact `json:"artifacts"`       // in the order of the matrix
+	Moves      []string   `json:"moves,omitempty"`   // pins that moved: "openssl 3.0.17-1 → 3.0.18-1 in bookworm (base image)"
+	Trouble    []string   `json:"trouble,omitempty"` // what could not be looked at, so that pins of it stay: "pins of trixie: …: no such host"
+	Notes      []string   `json:"notes,omitempty"`   // "Python 3.9 has had no security fixes since 2025-10-31"
+	Artifacts  []Artifact `json:"artifacts"`         // in the order of the matrix
 }
 
 // Artifact is what became of one cell of the matrix.

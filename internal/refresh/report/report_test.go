@@ -40,7 +40,8 @@ func small() []Night {
 
 	now := Night{
 		Project: "shop", Started: day(12), Finished: day(12).Add(72 * time.Minute), Generation: 8, URL: "https://baked.example.org",
-		Moves: []string{"openssl 3.0.17-1 → 3.0.18-1 in bookworm (base image)"}, Notes: []string{"Python 3.9 has had no security fixes since 2025-10-31"},
+		Moves: []string{"openssl 3.0.17-1 → 3.0.18-1 in bookworm (base image)"}, Trouble: []string{"pins of trixie: GET https://deb.example.org/dists/trixie/InRelease: no such host"},
+		Notes: []string{"Python 3.9 has had no security fixes since 2025-10-31"},
 	}
 	again := old
 	again.State, again.Seconds, again.Size, again.Reasons = Rebuilt, 252.4, 34_600_000, []string{"openssl 3.0.17-1 → 3.0.18-1 in bookworm"}

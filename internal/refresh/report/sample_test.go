@@ -154,7 +154,7 @@ func hostile() []Night {
 	twin := Artifact{Name: "MATRIX", Kind: "python", State: Rebuilt, Seconds: 1e12, Size: math.MaxInt64 / 4}
 	longName := Artifact{Name: long, Row: long, Column: long, State: Rebuilt}
 	n := Night{
-		Project: evil, URL: "javascript:alert(1)", Generation: 3, Moves: []string{evil, long}, Notes: []string{evil, long},
+		Project: evil, URL: "javascript:alert(1)", Generation: 3, Moves: []string{evil, long}, Trouble: []string{evil, long}, Notes: []string{evil, long},
 		Started: time.Date(2026, 7, 12, 2, 0, 0, 5, time.FixedZone("x", 3600)), Finished: time.Date(2026, 7, 11, 2, 0, 0, 0, time.UTC),
 		Artifacts: []Artifact{bad, same, named, cycle, twice, twin, longName},
 	}

@@ -84,6 +84,10 @@ func renderText(nights []Night) string {
 		t.say("", "  ", "Not signed: those who install from it cannot tell who published it.")
 	}
 	t.broken(n, l)
+	if len(n.Trouble) > 0 {
+		t.heading("NOT LOOKED AT")
+		t.list(n.Trouble)
+	}
 	t.behind(n, Stale)
 	t.behind(n, Skipped)
 	if len(c.Mended) > 0 {

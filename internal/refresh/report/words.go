@@ -130,8 +130,18 @@ func ofState(n *Night, state string) (total int) {
 	return total
 }
 
-// verdict is the night in a few words: "2 of 30 artifacts failed".
+// verdict is the night in a few words: "2 of 30 artifacts failed", "All 30 artifacts
+// are up to date, but 1 thing could not be looked at".
 func verdict(n *Night) string {
+	words, good := outcome(n)
+	if len(n.Trouble) == 0 {
+		return words
+	}
+	return words + map[bool]string{true: ", but ", false: ", and "}[good] + plural(len(n.Trouble), "thing") + " could not be looked at"
+}
+
+// outcome is what became of the artifacts, and whether all are up to date.
+func outcome(n *Night) (words string, good bool) {
 	all, failed, behind := len(n.Artifacts), 0, 0
 	for i := range n.Artifacts {
 		switch a := &n.Artifacts[i]; {
@@ -143,21 +153,21 @@ func verdict(n *Night) string {
 	}
 	switch {
 	case all == 0:
-		return "There is nothing in the matrix"
+		return "There is nothing in the matrix", false
 	case failed > 0 && all == 1:
-		return "The artifact failed"
+		return "The artifact failed", false
 	case failed > 0:
-		return fmt.Sprintf("%s of %s artifacts failed", thousands(failed), thousands(all))
+		return fmt.Sprintf("%s of %s artifacts failed", thousands(failed), thousands(all)), false
 	case behind > 0 && all == 1:
-		return "The artifact is not up to date"
+		return "The artifact is not up to date", false
 	case behind == 1:
-		return fmt.Sprintf("1 of %s artifacts is not up to date", thousands(all))
+		return fmt.Sprintf("1 of %s artifacts is not up to date", thousands(all)), false
 	case behind > 0:
-		return fmt.Sprintf("%s of %s artifacts are not up to date", thousands(behind), thousands(all))
+		return fmt.Sprintf("%s of %s artifacts are not up to date", thousands(behind), thousands(all)), false
 	case all == 1:
-		return "The artifact is up to date"
+		return "The artifact is up to date", true
 	}
-	return fmt.Sprintf("All %s artifacts are up to date", thousands(all))
+	return fmt.Sprintf("All %s artifacts are up to date", thousands(all)), true
 }
 
 // checksWords is what the checks of a night came to, empty if none was made.

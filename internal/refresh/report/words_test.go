@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -86,9 +87,43 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%v: %s, want %s", tt.states, got, tt.want)
 		}
 	}
+	for want, n := range map[string]Night{
+		"All 2 artifacts are up to date, but 1 thing could not be looked at": {Artifacts: []Artifact{{State: Fresh}, {State: Fresh}}, Trouble: []string{"x"}},
+		"1 of 2 artifacts failed, and 2 things could not be looked at":       {Artifacts: []Artifact{{State: Fresh}, {State: Failed}}, Trouble: []string{"x", "y"}},
+		"There is nothing in the matrix, and 1 thing could not be looked at": {Trouble: []string{"x"}},
+	} {
+		if got := verdict(&n); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
 	tried := Night{Artifacts: []Artifact{{State: Stale, Log: "x.txt"}}}
 	if got := verdict(&tried); got != "The artifact failed" {
 		t.Errorf("stale with a log: %s", got)
+	}
+}
+
+// TestTroubleIsNoSuccess: a night that could not look everywhere looks like none of
+// those where all is well, to people and to machines.
+func TestTroubleIsNoSuccess(t *testing.T) {
+	quiet := sample(1, 1)
+	trouble := sample(1, 1)
+	trouble[0].Trouble = []string{"pins of trixie: no such host"}
+	if icon(&quiet[0]) == icon(&trouble[0]) {
+		t.Error("the same icon")
+	}
+	for path, want := range map[string]string{
+		"index.html": `<h2 id="trouble">Not looked at</h2>`, "night.txt": "NOT LOOKED AT\n  pins of trixie: no such host\n", "feed.atom": "but 1 thing could not be looked at</title>",
+		"metrics.prom": "pybake_pins_trouble 1\n", "night.json": `"trouble": [`, "nights.json": `"trouble":1`,
+	} {
+		if got := written(t, trouble)[path]; !strings.Contains(got, want) {
+			t.Errorf("%s has no %q", path, want)
+		}
+		if got := written(t, quiet)[path]; strings.Contains(got, want) {
+			t.Errorf("%s of a quiet night has %q", path, want)
+		}
+	}
+	if got := written(t, trouble)["metrics.prom"]; strings.Contains(got, "pybake_last_success_timestamp_seconds") {
+		t.Error("it counts as a success")
 	}
 }
 
