@@ -35,11 +35,12 @@ func Reasons(before, after []artifacts.Input, codename string) []string {
 		case packaged:
 			add(&told, moved(name, shown(c.Old), shown(c.New))+" in "+codename)
 		case strings.HasPrefix(c.Name, "wheel."):
-			was, is := shown(c.Old), shown(c.New)
+			name, was, is := strings.TrimPrefix(c.Name, "wheel."), shown(c.Old), shown(c.New)
 			if was == is {
-				is += ", built anew"
+				add(&told, name+" "+is+" is another file")
+				continue
 			}
-			add(&told, moved(strings.TrimPrefix(c.Name, "wheel."), was, is))
+			add(&told, moved(name, was, is))
 		case c.Old != nil && c.New != nil && isDigest(c.Old.Value) && isDigest(c.New.Value):
 			add(&digests, inputName(c.Name)+" changed"+noted(c))
 		case c.New == nil && isDigest(c.Old.Value):
