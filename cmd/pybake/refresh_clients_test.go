@@ -163,11 +163,10 @@ func clientsInstall(t *testing.T, s *nightly, c *clients) {
 	}
 
 	c.pip(t, s.requirements("one.lock"), "greet 1.0")
-	c.uv(t, s)
 	c.fromVolume(t, s)
 }
 
-// indexURL is where pip and uv find wheels.
+// indexURL is where pip finds wheels.
 func (c *clients) indexURL() string { return c.url + "simple/trixie/3.13/" }
 
 const installed = `/venv/bin/python -c 'import greet; print(greet.WORD)'`
@@ -183,34 +182,6 @@ func (c *clients) pip(t *testing.T, requirements, want string) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), want) {
 		t.Errorf("pip does not install %s: %v\n%s", want, err, out)
-	}
-}
-
-// uv installs with uv, of this machine, for the Python of the clients.
-func (c *clients) uv(t *testing.T, s *nightly) {
-	t.Helper()
-	uv, err := exec.LookPath("uv")
-	if err != nil {
-		t.Log("there is no uv on this machine")
-		return
-	}
-	list := filepath.Join(s.dir, "requirements.txt")
-	s.write("requirements.txt", s.requirements("one.lock"))
-	cmd := exec.Command(uv, "pip", "install", "--no-cache", "--target", filepath.Join(s.dir, "target"), "--python-version", "3.13",
-		"--index-url", c.indexURL(), "--require-hashes", "-r", list)
-	cmd.Dir, cmd.Env = s.dir, s.base
-	if out, err := cmd.CombinedOutput(); err != nil || !exists(filepath.Join(s.dir, "target", "greet.py")) {
-		t.Errorf("uv: %v\n%s", err, out)
-	}
-	made := dockerRun(t, "create", "-i", "--network", c.network, c.python, "sh", "-euc", `cat > /requirements.txt
-		/uv pip install --no-cache --python /venv/bin/python --index-url `+c.indexURL()+` --require-hashes -r /requirements.txt
-		`+installed)
-	defer dockerRun(t, "rm", "-f", made)
-	dockerRun(t, "cp", "-L", uv, made+":/uv")
-	start := exec.Command("docker", "start", "-ai", made)
-	start.Stdin = strings.NewReader(s.requirements("one.lock"))
-	if out, err := start.CombinedOutput(); err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "greet 1.0") {
-		t.Errorf("uv in a container: %v\n%s", err, out)
 	}
 }
 

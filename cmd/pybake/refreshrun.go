@@ -184,6 +184,12 @@ func (r *refreshRun) job(c refresh.Cell) refresh.Job {
 		j.Look = func(ctx context.Context) (refresh.Look, error) { return r.lookImage(ctx, c) }
 		j.Make = func(ctx context.Context) (*artifacts.Artifact, bool, error) { return r.makeImage(ctx, c) }
 	}
+	make := j.Make
+	j.Make = func(ctx context.Context) (made *artifacts.Artifact, built bool, err error) {
+		made, built, err = make(ctx)
+		// What another cell needed as well may have been made for that.
+		return made, built || err == nil && !made.Finished.Before(r.began.Truncate(time.Millisecond)), err
+	}
 	j.Likely = r.likely(c)
 	return j
 }
