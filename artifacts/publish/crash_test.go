@@ -85,14 +85,14 @@ func change(d *Directory, version int) error {
 	if err != nil && !errors.Is(err, ErrNone) {
 		return err
 	}
-	if _, err := d.Publish(ctx, Release{Set: s}); err != nil {
+	if _, err := d.Publish(ctx, Release{Set: s, Now: time.Now()}); err != nil {
 		return err
 	}
 	if err := d.Report(ctx, []File{{"index.html", fmt.Appendln(nil, version)}, {"logs/x.txt", nil}}); err != nil {
 		return err
 	}
 	if before != nil {
-		if _, err := d.Publish(ctx, Release{Set: before.Set, Of: before.Number}); err != nil {
+		if _, err := d.Publish(ctx, Release{Set: before.Set, Of: before.Number, Now: time.Now()}); err != nil {
 			return err
 		}
 	}
@@ -284,7 +284,7 @@ func TestErrorAtEachStep(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := d.Publish(t.Context(), Release{Set: s})
+		_, err := d.Publish(t.Context(), Release{Set: s, Now: time.Now()})
 		d.step = nil
 		isSwept(t, d)
 		if int(n.Load()) < last {
@@ -306,7 +306,7 @@ func TestErrorAtEachStep(t *testing.T) {
 		} else if current.Number != first.Number {
 			t.Fatalf("%s: generation %d is current after %v", what, current.Number, err)
 		}
-		first = must[*Generation](t)(d.Publish(t.Context(), Release{Set: s}))
+		first = must[*Generation](t)(d.Publish(t.Context(), Release{Set: s, Now: time.Now()}))
 	}
 	if switched < 3 {
 		t.Errorf("%d errors after which the new one is published", switched)

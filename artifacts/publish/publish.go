@@ -29,7 +29,7 @@ const (
 type Release struct {
 	Set    Set
 	Keys   *sign.Keys    // nil: nothing is signed, and generation.json says so loudly
-	Now    time.Time     // zero: the clock's
+	Now    time.Time     // zero: the clock's, and no date that is still to come
 	Valid  time.Duration // from Now until apt takes the repository for outdated; 0: for ever
 	URL    string        // of the directory, "https://baked.example.org/"; empty: there are no .sources files
 	Origin string        // of the apt repository; default "pybake"
@@ -76,18 +76,22 @@ type publication struct {
 // file that the pool lacks, and a [*ConflictError] for each package that was published
 // with other bytes. Another writer is waited for until ctx ends.
 func (d *Directory) Publish(ctx context.Context, r Release) (*Generation, error) {
-	if r.Now.IsZero() {
+	var wait bool
+	if wait = r.Now.IsZero(); wait {
 		r.Now = time.Now()
 	}
 	r.Origin, r.Keep = cmp.Or(r.Origin, "pybake"), cmp.Or(max(r.Keep, 0), defaultKeep)
-	g, err := d.publish(ctx, r)
+	g, err := d.publish(ctx, r, wait)
 	if err != nil {
 		return nil, fmt.Errorf("publish into %s: %w", d.Dir, err)
 	}
 	return g, nil
 }
 
-func (d *Directory) publish(ctx context.Context, r Release) (*Generation, error) {
+// publish is Publish. wait is whether it does not switch before the date has come: of
+// two publications within a second the other is dated in the next one, and sqv takes no
+// signature of the future.
+func (d *Directory) publish(ctx context.Context, r Release, wait bool) (*Generation, error) {
 	if err := r.Set.check(); err != nil {
 		return nil, err
 	}
@@ -109,6 +113,13 @@ func (d *Directory) publish(ctx context.Context, r Release) (*Generation, error)
 	defer os.RemoveAll(draft) // once it is renamed, there is none
 	if err := p.write(ctx, draft); err != nil {
 		return nil, err
+	}
+	if ahead := time.Until(p.Now); wait && ahead > 0 && ahead < maxAhead {
+		select {
+		case <-time.After(ahead):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	if err := p.install(draft); err != nil {
 		return nil, err

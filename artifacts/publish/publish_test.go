@@ -344,3 +344,15 @@ func TestClock(t *testing.T) {
 		t.Errorf("a day before: %v, %q", g.Date, g.Warnings)
 	}
 }
+
+// Two publications within a second have dates of their own, and neither is one that is
+// still to come: sqv takes no signature of the future.
+func TestDateIsNotToCome(t *testing.T) {
+	d := open(t, t.TempDir())
+	s := sample(t, d, 1)
+	first := must[*Generation](t)(d.Publish(t.Context(), Release{Set: s}))
+	second := must[*Generation](t)(d.Publish(t.Context(), Release{Set: s}))
+	if !second.Date.After(first.Date) || second.Date.After(time.Now()) {
+		t.Errorf("dates %s and %s, and now is %s", first.Date, second.Date, time.Now())
+	}
+}

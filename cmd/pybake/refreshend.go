@@ -161,7 +161,7 @@ func (r *refreshRun) gone(set publish.Set) (all []publish.Entry) {
 func (r *refreshRun) release(set publish.Set) publish.Release {
 	p := r.project.Publication
 	return publish.Release{
-		Set: set, Keys: r.keys, Now: r.a.sys.now(), Valid: time.Duration(p.Valid), URL: p.URL, Origin: p.Origin, Keep: p.Keep,
+		Set: set, Keys: r.keys, Valid: time.Duration(p.Valid), URL: p.URL, Origin: p.Origin, Keep: p.Keep,
 	}
 }
 

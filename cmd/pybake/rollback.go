@@ -92,7 +92,7 @@ func (a *app) rollback(ctx context.Context, number int, list bool) error {
 	}
 	c := p.Publication
 	made, err := dir.Publish(ctx, publish.Release{
-		Set: to.Set, Of: to.Number, Keys: keys, Now: a.sys.now(), Valid: time.Duration(c.Valid), URL: c.URL, Origin: c.Origin, Keep: c.Keep,
+		Set: to.Set, Of: to.Number, Keys: keys, Valid: time.Duration(c.Valid), URL: c.URL, Origin: c.Origin, Keep: c.Keep,
 	})
 	if err != nil {
 		return fmt.Errorf("roll back to generation %d: %w", to.Number, err)
