@@ -90,17 +90,16 @@ func (a *app) rollback(ctx context.Context, number int, list bool) error {
 	if err != nil {
 		return err
 	}
-	c := p.Publication
-	made, err := dir.Publish(ctx, publish.Release{
-		Set: to.Set, Of: to.Number, Keys: keys, Valid: time.Duration(c.Valid), URL: c.URL, Origin: c.Origin, Keep: c.Keep,
-	})
+	again := releaseOf(p.Publication, to.Set, keys)
+	again.Of = to.Number
+	made, err := dir.Publish(ctx, again)
 	if err != nil {
 		return fmt.Errorf("roll back to generation %d: %w", to.Number, err)
 	}
 	for _, warning := range made.Warnings {
 		a.display.Note("%s", warning)
 	}
-	if err = a.reportRollback(ctx, dir, refresh.NightsDir(storeDir, p.Root), made); err != nil {
+	if err = a.reportRollback(ctx, dir, refresh.NightsDir(storeDir, a.path(p.Root)), made); err != nil {
 		err = fmt.Errorf("generation %d is published; its report is not: %w", made.Number, err)
 	}
 	return errors.Join(a.printRollback(made, to), err)
