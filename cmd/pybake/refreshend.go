@@ -122,7 +122,7 @@ func (r *refreshRun) publish(ctx context.Context, set publish.Set) (*publish.Gen
 		return now, fmt.Errorf("generation %d was published while this run was under way (pybake rollback?): it stays until the next refresh", now.Number)
 	}
 	end := r.a.display.Step("publish")
-	gen, err := r.dir.Publish(ctx, releaseOf(r.project.Publication, set, r.keys))
+	gen, err := r.dir.Publish(ctx, publicationOf(r.project.Publication, set, r.keys))
 	end(err)
 	if err != nil {
 		return r.current, err
@@ -157,8 +157,8 @@ func (r *refreshRun) gone(set publish.Set) (all []publish.Entry) {
 	return all
 }
 
-// releaseOf is the publication of a set as [publish] has it.
-func releaseOf(p project.Publication, set publish.Set, keys *sign.Keys) publish.Release {
+// publicationOf is the publication of a set as [publish] has it.
+func publicationOf(p project.Publication, set publish.Set, keys *sign.Keys) publish.Release {
 	return publish.Release{Set: set, Keys: keys, Valid: time.Duration(p.Valid), URL: p.URL, Origin: p.Origin, Keep: p.Keep}
 }
 

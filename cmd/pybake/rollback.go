@@ -90,7 +90,7 @@ func (a *app) rollback(ctx context.Context, number int, list bool) error {
 	if err != nil {
 		return err
 	}
-	again := releaseOf(p.Publication, to.Set, keys)
+	again := publicationOf(p.Publication, to.Set, keys)
 	again.Of = to.Number
 	made, err := dir.Publish(ctx, again)
 	if err != nil {
