@@ -103,8 +103,10 @@ type updating struct {
 
 func (u *updating) series(want string) bool { return u.all || slices.Contains(u.names, want) }
 
-func (u *updating) pin(codename, kind, who string) bool {
-	return u.all || slices.Contains(u.names, codename) || slices.Contains(u.names, who) || who == "" && slices.Contains(u.names, kind)
+// pin is whether a pin of a distro may move. With the base image all sets do that stand
+// on it: they are what it lacks.
+func (u *updating) pin(codename, _, who string) bool {
+	return u.all || slices.Contains(u.names, codename) || slices.Contains(u.names, repin.Base) || slices.Contains(u.names, who)
 }
 
 // updates checks what --update names.
