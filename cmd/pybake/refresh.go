@@ -125,7 +125,7 @@ func (a *app) refresh(ctx context.Context, f refreshFlags) (err error) {
 	if err := errors.Join(r.readCurrent(), r.loadKeys()); err != nil {
 		return err
 	}
-	outcomes, err := r.make(ctx)
+	outcomes, err := r.makeDue(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			err = errors.Join(append([]error{err}, r.alarmOf(ctx, err)...)...)
@@ -151,8 +151,8 @@ func (r *refreshRun) look(ctx context.Context) ([]refresh.Outcome, error) {
 	return refresh.Plan(ctx, jobs)
 }
 
-// make looks at all cells, and makes what is due.
-func (r *refreshRun) make(ctx context.Context) ([]refresh.Outcome, error) {
+// makeDue looks at all cells, and makes what is due.
+func (r *refreshRun) makeDue(ctx context.Context) ([]refresh.Outcome, error) {
 	planned, err := r.look(ctx)
 	if err != nil || r.flags.publish || !slices.ContainsFunc(planned, func(o refresh.Outcome) bool { return o.State != refresh.Fresh }) {
 		return planned, err

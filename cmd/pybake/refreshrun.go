@@ -184,9 +184,9 @@ func (r *refreshRun) job(c refresh.Cell) refresh.Job {
 		j.Look = func(ctx context.Context) (refresh.Look, error) { return r.lookImage(ctx, c) }
 		j.Make = func(ctx context.Context) (*artifacts.Artifact, bool, error) { return r.makeImage(ctx, c) }
 	}
-	make := j.Make
+	makeIt := j.Make
 	j.Make = func(ctx context.Context) (made *artifacts.Artifact, built bool, err error) {
-		made, built, err = make(ctx)
+		made, built, err = makeIt(ctx)
 		// What another cell needed as well may have been made for that.
 		return made, built || err == nil && !made.Finished.Before(r.began.Truncate(time.Millisecond)), err
 	}
@@ -194,7 +194,8 @@ func (r *refreshRun) job(c refresh.Cell) refresh.Job {
 	return j
 }
 
-// likely is how long a cell took the last time, or a Python of another distro.
+// likely is how long a cell took the last time, or a Python takes by its recipe; 0: it is
+// not known, or there is no deadline to hold it against.
 func (r *refreshRun) likely(c refresh.Cell) time.Duration {
 	if r.flags.deadline == 0 && r.project.Refresh.Deadline == 0 {
 		return 0
@@ -327,7 +328,7 @@ func (r *refreshRun) bakedFor(c refresh.Cell) *artifacts.Artifact {
 	return nil
 }
 
-// alias are the Pythons of this night for an image: by version and distro, and by
+// bakedBy are the Pythons of this night for an image: by version and distro, and by
 // series the newest that the matrix names.
 func (r *refreshRun) bakedBy(codename string) (byVersion map[string]*artifacts.Artifact, bySeries map[string]string) {
 	byVersion, bySeries = map[string]*artifacts.Artifact{}, map[string]string{}
