@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -291,9 +292,16 @@ func TestGitCanceled(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	state, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/status")
-	if err == nil && !strings.Contains(string(state), "State:\tZ") {
-		t.Errorf("the child lives:\n%s", state)
+	// It was sent SIGKILL; the kernel may take a moment to carry that out.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		state, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/status")
+		if err != nil || strings.Contains(string(state), "State:\tZ") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("the child lives:\n%s", state)
+			break
+		}
 	}
 	if left, err := os.ReadDir(git.Dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
