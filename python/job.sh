@@ -145,6 +145,11 @@ step_install() {
 	grep -rlIF -e "$SRC" -e prefix-map= "$prefix" | while read -r file; do
 		sed -i -E -e "s#-f[a-z]+-prefix-map=[^ '\"]*( |)##g" -e "s#$SRC#$libpl#g" "$file"
 	done
+	# Extensions are compiled with these flags. Without -g that takes half as long and wheels are a fraction of the size;
+	# who wants symbols says so.
+	find "$DESTDIR$libpl/Makefile" "$prefix/bin/python$SERIES-config" "$lib"/_sysconfig* -maxdepth 0 -type f |
+		xargs sed -i -E "s/ -g([ '\"]|\$)/\1/g; s/(['\"])-g /\1/g"
+
 	# Python syntax and, from 3.14 on, JSON.
 	find "$lib" -maxdepth 1 \( -name '_sysconfigdata_*.py' -o -name '_sysconfig_vars_*.json' \) | while read -r file; do
 		sed -i -E "s/(['\"]P[Yy]_ENABLE_SHARED['\"]: )0/\11/

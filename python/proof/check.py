@@ -233,8 +233,10 @@ def sysconfig():
         assert os.path.exists(path), "%s is %s, which is not there" % (key, path)
     said = run(os.path.join(PREFIX, "bin", "python%s-config" % SERIES), "--cflags", "--ldflags", "--embed", "--configdir")
     assert not any(d in said for d in CONFIG["builder"]), said
+    symbols = [k for k in ("OPT", "CFLAGS", "PY_CFLAGS") if "-g" in names[k].split()]
+    assert not symbols and "-g" not in said.split(), "compiles extensions with -g: %s" % (symbols or said)
     assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
-    return "no path of the builder; " + names["LDLIBRARY"]
+    return "no path of the builder, no -g; " + names["LDLIBRARY"]
 
 
 def externally_managed():
