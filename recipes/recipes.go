@@ -9,6 +9,8 @@
 //	python/3.13.toml       a CPython series
 //	wheels/psycopg2.toml   a Python package that needs more than it says, by its
 //	                       normalised name (PEP 503)
+//	profiles/3.13-trixie-amd64.toml, .tar.xz
+//	                       what PGO learned of a series with one compiler
 //	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
 //
 // A TOML file of the project goes over the embedded one of the same name key
@@ -37,7 +39,7 @@ import (
 	"github.com/pybake/pybake/internal/strict"
 )
 
-//go:embed distros/*.toml python/*.toml wheels/*.toml releases.csv
+//go:embed distros/*.toml python/*.toml wheels/*.toml profiles releases.csv
 var embedded embed.FS
 
 // Set is the recipes in force: the embedded ones with the project's over them.
@@ -45,6 +47,7 @@ type Set struct {
 	distros  map[string]Distro
 	series   map[string]Series
 	wheels   map[string]Wheel
+	profiles map[string]Profile // by "3.13-trixie-amd64"
 	releases map[string]Release
 }
 
@@ -57,6 +60,7 @@ func Load(project fs.FS) (*Set, error) {
 		series:  loadDir(project, "python", func(name string) Series { return Series{Series: name} }, Series.problems, &errs),
 		wheels:  loadDir(project, "wheels", func(string) Wheel { return Wheel{} }, Wheel.problems, &errs),
 	}
+	s.loadProfiles(project, &errs)
 	s.loadReleases(project, &errs)
 	s.crossCheck(&errs)
 	return s, errs.Err()
