@@ -9,6 +9,7 @@
 //	python/3.13.toml       a CPython series
 //	wheels/psycopg2.toml   a Python package that needs more than it says, by its
 //	                       normalised name (PEP 503)
+//	wheels/psycopg2/*.patch   what its recipe says is changed in the source
 //	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
 //
 // A TOML file of the project goes over the embedded one of the same name key
@@ -37,7 +38,7 @@ import (
 	"github.com/pybake/pybake/internal/strict"
 )
 
-//go:embed distros/*.toml python/*.toml wheels/*.toml releases.csv
+//go:embed distros/*.toml python/*.toml wheels releases.csv
 var embedded embed.FS
 
 // Set is the recipes in force: the embedded ones with the project's over them.
@@ -59,6 +60,7 @@ func Load(project fs.FS) (*Set, error) {
 	}
 	s.loadReleases(project, &errs)
 	s.crossCheck(&errs)
+	s.loadPatches(project, &errs)
 	return s, errs.Err()
 }
 

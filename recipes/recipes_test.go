@@ -119,7 +119,7 @@ func TestProject(t *testing.T) {
 	if got, want := release(t, s, "3.13.5"), release(t, plain, "3.13.5"); got != want {
 		t.Errorf("3.13.5: got %v, want %v", got, want)
 	}
-	wheel := Wheel{Build: []string{"libpq-dev"}, Runtime: []string{"libpq5"}}
+	wheel := Wheel{Build: []string{"libpq-dev"}, Runtime: []string{"libpq5"}, Extension: new(bool)}
 	if got, ok := s.Wheel("Psycopg2", "trixie"); !ok || !cmp.Equal(wheel, got) {
 		t.Errorf("psycopg2 on trixie: %+v", got)
 	}

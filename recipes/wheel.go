@@ -19,6 +19,10 @@ import (
 //	build = ["libpq-dev"]
 //	extension = true
 //
+//	patches = [            unified diffs beside the recipe, in wheels/psycopg2
+//	  { file = "no-ssl2.patch", why = "https://bugs.example.org/1: OpenSSL 3 has no SSLv2" },
+//	]
+//
 //	[distros.bullseye]     instead of the above, on that distro
 //	build = ["libpq-dev", "libssl-dev"]
 //
@@ -31,7 +35,11 @@ type Wheel struct {
 	ConfigSettings map[string][]string `toml:"config-settings" json:"configSettings,omitempty"` // of PEP 517: {"--build-option": ["--verbose"]}
 	Constraints    []string            `toml:"constraints" json:"constraints,omitempty"`        // on build requirements: "setuptools<81"
 	Requires       []string            `toml:"requires" json:"requires,omitempty"`              // build requirements that the source forgets: "wheel"
-	Extension      bool                `toml:"extension" json:"extension,omitempty"`            // what is built has a compiled extension; without one it is an error
+	Patches        []Patch             `toml:"patches" json:"patches,omitempty"`                // applied to the source before anything else, in this order
+
+	// Extension says whether what is built has a compiled extension; without one it is
+	// then an error. Unless it is given, the lock's own wheels say so.
+	Extension *bool `toml:"extension" json:"extension,omitempty"`
 
 	Runtime    []string          `toml:"runtime" json:"runtime,omitempty"`        // packages of the distro that no ELF file shows: libraries that are dlopened
 	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
@@ -67,6 +75,7 @@ type WheelWhen struct {
 	Env         map[string]string `toml:"env"`
 	Constraints []string          `toml:"constraints"`
 	Requires    []string          `toml:"requires"`
+	Patches     []Patch           `toml:"patches"`
 }
 
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
@@ -98,6 +107,7 @@ func (w Wheel) At(version string) Wheel {
 		w.Build = slices.Concat(w.Build, when.Build)
 		w.Constraints = slices.Concat(w.Constraints, when.Constraints)
 		w.Requires = slices.Concat(w.Requires, when.Requires)
+		w.Patches = slices.Concat(w.Patches, when.Patches)
 		env := maps.Clone(w.Env)
 		if env == nil {
 			env = map[string]string{}
@@ -146,6 +156,7 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 	}
 	p.requirements("constraints", w.Constraints)
 	p.requirements("requires", w.Requires)
+	p.patches("patches", w.Patches)
 	p.each("imports", w.Imports, modulePattern, "the name of a module")
 	p.modules("import-skip", w.ImportSkip)
 	p.each("keep", w.Keep, keepPattern, "tests, headers, sources, docs, metadata or typing")
@@ -179,6 +190,7 @@ func (p *problems) when(key string, w WheelWhen) {
 	p.environment(key+".env", w.Env)
 	p.requirements(key+".constraints", w.Constraints)
 	p.requirements(key+".requires", w.Requires)
+	p.patches(key+".patches", w.Patches)
 }
 
 func (p *problems) environment(key string, env map[string]string) {

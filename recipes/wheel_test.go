@@ -81,8 +81,9 @@ func TestWheelAt(t *testing.T) {
 }
 
 func TestWheelBuilding(t *testing.T) {
-	w := Wheel{Build: []string{"gcc"}, Extension: true, Runtime: []string{"libc6"}, Imports: []string{"a"}, ImportSkip: map[string]string{"b": "c"}}
-	if got := w.Building(); !cmp.Equal(got, Wheel{Build: []string{"gcc"}, Extension: true}) {
+	yes := true
+	w := Wheel{Build: []string{"gcc"}, Extension: &yes, Runtime: []string{"libc6"}, Imports: []string{"a"}, ImportSkip: map[string]string{"b": "c"}}
+	if got := w.Building(); !cmp.Equal(got, Wheel{Build: []string{"gcc"}, Extension: &yes}) {
 		t.Errorf("%+v", got)
 	}
 }
