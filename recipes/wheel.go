@@ -70,12 +70,13 @@ type WheelDistro struct {
 
 // WheelWhen is what some versions of a package need in addition.
 type WheelWhen struct {
-	Versions    string            `toml:"versions"` // by PEP 440: ">=1.16,<2"
-	Build       []string          `toml:"build"`
-	Env         map[string]string `toml:"env"`
-	Constraints []string          `toml:"constraints"`
-	Requires    []string          `toml:"requires"`
-	Patches     []Patch           `toml:"patches"`
+	Versions       string              `toml:"versions"` // by PEP 440: ">=1.16,<2"
+	Build          []string            `toml:"build"`
+	Env            map[string]string   `toml:"env"`
+	ConfigSettings map[string][]string `toml:"config-settings"` // values after those of the recipe
+	Constraints    []string            `toml:"constraints"`
+	Requires       []string            `toml:"requires"`
+	Patches        []Patch             `toml:"patches"`
 }
 
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
@@ -114,6 +115,14 @@ func (w Wheel) At(version string) Wheel {
 		}
 		maps.Copy(env, when.Env)
 		w.Env = env
+		if len(when.ConfigSettings) > 0 {
+			settings := map[string][]string{}
+			maps.Copy(settings, w.ConfigSettings)
+			for key, values := range when.ConfigSettings {
+				settings[key] = slices.Concat(settings[key], values)
+			}
+			w.ConfigSettings = settings
+		}
 	}
 	w.When = nil
 	return w
@@ -149,11 +158,7 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 		p.each("distros."+codename+".runtime", w.Distros[codename].Runtime, packagePattern, "a package name")
 	}
 	p.environment("env", w.Env)
-	for _, setting := range slices.Sorted(maps.Keys(w.ConfigSettings)) {
-		if !settingPattern.MatchString(setting) {
-			p.add("config-settings."+strconv.Quote(setting), `want a key such as "--build-option"`)
-		}
-	}
+	p.settings("config-settings", w.ConfigSettings)
 	p.requirements("constraints", w.Constraints)
 	p.requirements("requires", w.Requires)
 	p.patches("patches", w.Patches)
@@ -188,9 +193,18 @@ func (p *problems) when(key string, w WheelWhen) {
 	}
 	p.each(key+".build", w.Build, packagePattern, "a package name")
 	p.environment(key+".env", w.Env)
+	p.settings(key+".config-settings", w.ConfigSettings)
 	p.requirements(key+".constraints", w.Constraints)
 	p.requirements(key+".requires", w.Requires)
 	p.patches(key+".patches", w.Patches)
+}
+
+func (p *problems) settings(key string, settings map[string][]string) {
+	for _, setting := range slices.Sorted(maps.Keys(settings)) {
+		if !settingPattern.MatchString(setting) {
+			p.add(key+"."+strconv.Quote(setting), `want a key such as "--build-option"`)
+		}
+	}
 }
 
 func (p *problems) environment(key string, env map[string]string) {

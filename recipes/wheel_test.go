@@ -20,7 +20,7 @@ func TestWheels(t *testing.T) {
 				t.Fatalf("%s: not found", name)
 			}
 			data, err := json.Marshal(w)
-			if err != nil || string(data) == "{}" && w.Note == "" && w.Memory == 0 && w.Minutes == 0 {
+			if err != nil || string(data) == "{}" && len(w.When) == 0 && w.Note == "" && w.Memory == 0 && w.Minutes == 0 {
 				t.Errorf("%s on %s: says nothing: %v", name, d.Codename, err)
 			}
 			for _, pkg := range d.WheelPackages() {
@@ -63,19 +63,21 @@ func TestWheelAt(t *testing.T) {
 	}
 	w := Wheel{
 		Build: []string{"gcc"}, Env: map[string]string{"A": "1", "B": "1"}, Requires: []string{"wheel"},
+		ConfigSettings: map[string][]string{"x": {"1"}},
 		When: []WheelWhen{
 			{Versions: "<2", Build: []string{"make"}, Env: map[string]string{"B": "2"}, Constraints: []string{"x<1"}, Requires: []string{"six"}},
-			{Versions: ">=1", Env: map[string]string{"C": "3"}},
+			{Versions: ">=1", Env: map[string]string{"C": "3"}, ConfigSettings: map[string][]string{"x": {"2"}, "y": {"3"}}},
 		},
 	}
 	want := Wheel{
 		Build: []string{"gcc", "make"}, Env: map[string]string{"A": "1", "B": "2", "C": "3"},
-		Constraints: []string{"x<1"}, Requires: []string{"wheel", "six"},
+		ConfigSettings: map[string][]string{"x": {"1", "2"}, "y": {"3"}},
+		Constraints:    []string{"x<1"}, Requires: []string{"wheel", "six"},
 	}
 	if diff := cmp.Diff(want, w.At("1.5")); diff != "" {
 		t.Error(diff)
 	}
-	if w.Env["B"] != "1" || len(w.Build) != 1 {
+	if w.Env["B"] != "1" || len(w.Build) != 1 || len(w.ConfigSettings["x"]) != 1 {
 		t.Errorf("the recipe itself changed: %+v", w)
 	}
 }
