@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"regexp"
@@ -48,6 +49,11 @@ type Wheel struct {
 	// LibrarySkip are shared libraries that need not be there, and why:
 	// {"libcuda.so.*" = "comes with the driver"}.
 	LibrarySkip map[string]string `toml:"library-skip" json:"librarySkip,omitempty"`
+
+	// PathSkip are files of what is built that may name directories of the builder, and
+	// why: {"numpy/__config__.py" = "tells what numpy was built with"}. Patterns of
+	// path.Match, or directories with a slash at the end.
+	PathSkip map[string]string `toml:"path-skip" json:"pathSkip,omitempty"`
 
 	// Keep is what images leave in of the package that they would slim away, as
 	// keep in pybake.toml: "tests", "headers", "sources", "docs", "metadata", "typing".
@@ -131,7 +137,7 @@ func (w Wheel) At(version string) Wheel {
 // Building is the part of w that can change what is built, without what only a
 // wheelhouse needs.
 func (w Wheel) Building() Wheel {
-	w.Runtime, w.Imports, w.ImportSkip, w.LibrarySkip = nil, nil, nil, nil
+	w.Runtime, w.Imports, w.ImportSkip, w.LibrarySkip, w.PathSkip = nil, nil, nil, nil, nil
 	return w
 }
 
@@ -172,6 +178,13 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 		if why == "" {
 			p.add("library-skip", "%s: want the reason", library)
 		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(w.PathSkip)) {
+		key := "path-skip." + strconv.Quote(file)
+		if _, err := path.Match(file, ""); err != nil || !fs.ValidPath(strings.TrimSuffix(file, "/")) {
+			p.add(key, "want the name of a file of the wheel, or a pattern")
+		}
+		p.required(key, w.PathSkip[file])
 	}
 	for i, when := range w.When {
 		p.when(element("when", i), when)

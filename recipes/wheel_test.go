@@ -84,7 +84,7 @@ func TestWheelAt(t *testing.T) {
 
 func TestWheelBuilding(t *testing.T) {
 	yes := true
-	w := Wheel{Build: []string{"gcc"}, Extension: &yes, Runtime: []string{"libc6"}, Imports: []string{"a"}, ImportSkip: map[string]string{"b": "c"}}
+	w := Wheel{Build: []string{"gcc"}, Extension: &yes, Runtime: []string{"libc6"}, Imports: []string{"a"}, ImportSkip: map[string]string{"b": "c"}, PathSkip: map[string]string{"d": "e"}}
 	if got := w.Building(); !cmp.Equal(got, Wheel{Build: []string{"gcc"}, Extension: &yes}) {
 		t.Errorf("%+v", got)
 	}

@@ -3,6 +3,7 @@ package wheels
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -99,7 +100,10 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 	if err != nil {
 		return nil, err
 	}
-	want := whl.Want{Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths}
+	want := whl.Want{
+		Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths,
+		AllowPaths: slices.Collect(maps.Keys(p.recipe(pkg.Name, pkg.Version).PathSkip)),
+	}
 	found, err := facts.Check(want)
 	if err != nil {
 		return nil, err
