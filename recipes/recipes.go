@@ -11,6 +11,7 @@
 //	                       normalised name (PEP 503)
 //	profiles/3.13-trixie-amd64.toml, .tar.xz
 //	                       what PGO learned of a series with one compiler
+//	wheels/psycopg2/*.patch   what its recipe says is changed in the source
 //	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
 //
 // A TOML file of the project goes over the embedded one of the same name key
@@ -39,7 +40,7 @@ import (
 	"github.com/pybake/pybake/internal/strict"
 )
 
-//go:embed distros/*.toml python/*.toml wheels/*.toml profiles releases.csv
+//go:embed distros/*.toml python/*.toml wheels profiles releases.csv
 var embedded embed.FS
 
 // Set is the recipes in force: the embedded ones with the project's over them.
@@ -63,6 +64,7 @@ func Load(project fs.FS) (*Set, error) {
 	s.loadProfiles(project, &errs)
 	s.loadReleases(project, &errs)
 	s.crossCheck(&errs)
+	s.loadPatches(project, &errs)
 	return s, errs.Err()
 }
 

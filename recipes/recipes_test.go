@@ -152,7 +152,7 @@ func TestProject(t *testing.T) {
 	if got, want := release(t, s, "3.13.5"), release(t, plain, "3.13.5"); got != want {
 		t.Errorf("3.13.5: got %v, want %v", got, want)
 	}
-	wheel := Wheel{Build: []string{"libpq-dev"}, Runtime: []string{"libpq5"}}
+	wheel := Wheel{Build: []string{"libpq-dev"}, Runtime: []string{"libpq5"}, Extension: new(bool)}
 	if got, ok := s.Wheel("Psycopg2", "trixie"); !ok || !cmp.Equal(wheel, got) {
 		t.Errorf("psycopg2 on trixie: %+v", got)
 	}
@@ -215,7 +215,8 @@ func TestProblems(t *testing.T) {
 			"constraints = [\"setuptools<\", \"wheel\", \"wheel\"]\nrequires = [\"wheel @ https://pypi.example.org/w.whl\"]\nimports = [\"a-b\"]\n" +
 			"[env]\n\"A-B\" = \"\"\nPATH = \"/opt\"\nNUL = \"\\u0000\"\n[config-settings]\n\"a=b\" = []\n[import-skip]\nfoo = \"\"\n[distros.trixie]\nbuild = [\"-x\"]\n" +
 			"[[when]]\nversions = \"1.0\"\nbuild = [\"X\"]\nenv.HOME = \"/\"\n[[when]]\nconstraints = [\"=\"]\nrequires = [\"=\"]\nruntime = []\n",
-		"wheels/bar.toml": "extension = \"yes\"\nbuild = \"gcc\"\n[config-settings]\nx = \"y\"\n",
+		"wheels/bar.toml":  "extension = \"yes\"\nbuild = \"gcc\"\n[config-settings]\nx = \"y\"\n",
+		"wheels/skip.toml": "[path-skip]\n\"../x\" = \"a\"\n\"a[\" = \"b\"\ny = \"\"\n[[when]]\nversions = \"<1\"\n[when.config-settings]\n\"a=b\" = [\"1\"]\n",
 		"releases.csv": "version,sha256_tar_xz,sha256_tgz\n3.13.5," + strings.Repeat("0", 64) + ",\n3.13,x,y\n3.13.98,,\n3.13.97,abc,\n3.13.96\n" +
 			"3.13.95," + strings.Repeat("1", 64) + ",\n3.13.95," + strings.Repeat("1", 64) + ",\n",
 	})

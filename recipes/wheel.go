@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"regexp"
@@ -19,6 +20,10 @@ import (
 //	build = ["libpq-dev"]
 //	extension = true
 //
+//	patches = [            unified diffs beside the recipe, in wheels/psycopg2
+//	  { file = "no-ssl2.patch", why = "https://bugs.example.org/1: OpenSSL 3 has no SSLv2" },
+//	]
+//
 //	[distros.bullseye]     instead of the above, on that distro
 //	build = ["libpq-dev", "libssl-dev"]
 //
@@ -31,7 +36,11 @@ type Wheel struct {
 	ConfigSettings map[string][]string `toml:"config-settings" json:"configSettings,omitempty"` // of PEP 517: {"--build-option": ["--verbose"]}
 	Constraints    []string            `toml:"constraints" json:"constraints,omitempty"`        // on build requirements: "setuptools<81"
 	Requires       []string            `toml:"requires" json:"requires,omitempty"`              // build requirements that the source forgets: "wheel"
-	Extension      bool                `toml:"extension" json:"extension,omitempty"`            // what is built has a compiled extension; without one it is an error
+	Patches        []Patch             `toml:"patches" json:"patches,omitempty"`                // applied to the source before anything else, in this order
+
+	// Extension says whether what is built has a compiled extension; without one it is
+	// then an error. Unless it is given, the lock's own wheels say so.
+	Extension *bool `toml:"extension" json:"extension,omitempty"`
 
 	Runtime    []string          `toml:"runtime" json:"runtime,omitempty"`        // packages of the distro that no ELF file shows: libraries that are dlopened
 	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
@@ -40,6 +49,11 @@ type Wheel struct {
 	// LibrarySkip are shared libraries that need not be there, and why:
 	// {"libcuda.so.*" = "comes with the driver"}.
 	LibrarySkip map[string]string `toml:"library-skip" json:"librarySkip,omitempty"`
+
+	// PathSkip are files of what is built that may name directories of the builder, and
+	// why: {"numpy/__config__.py" = "tells what numpy was built with"}. Patterns of
+	// path.Match, or directories with a slash at the end.
+	PathSkip map[string]string `toml:"path-skip" json:"pathSkip,omitempty"`
 
 	// Keep is what images leave in of the package that they would slim away, as
 	// keep in pybake.toml: "tests", "headers", "sources", "docs", "metadata", "typing".
@@ -62,11 +76,13 @@ type WheelDistro struct {
 
 // WheelWhen is what some versions of a package need in addition.
 type WheelWhen struct {
-	Versions    string            `toml:"versions"` // by PEP 440: ">=1.16,<2"
-	Build       []string          `toml:"build"`
-	Env         map[string]string `toml:"env"`
-	Constraints []string          `toml:"constraints"`
-	Requires    []string          `toml:"requires"`
+	Versions       string              `toml:"versions"` // by PEP 440: ">=1.16,<2"
+	Build          []string            `toml:"build"`
+	Env            map[string]string   `toml:"env"`
+	ConfigSettings map[string][]string `toml:"config-settings"` // values after those of the recipe
+	Constraints    []string            `toml:"constraints"`
+	Requires       []string            `toml:"requires"`
+	Patches        []Patch             `toml:"patches"`
 }
 
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
@@ -98,12 +114,21 @@ func (w Wheel) At(version string) Wheel {
 		w.Build = slices.Concat(w.Build, when.Build)
 		w.Constraints = slices.Concat(w.Constraints, when.Constraints)
 		w.Requires = slices.Concat(w.Requires, when.Requires)
+		w.Patches = slices.Concat(w.Patches, when.Patches)
 		env := maps.Clone(w.Env)
 		if env == nil {
 			env = map[string]string{}
 		}
 		maps.Copy(env, when.Env)
 		w.Env = env
+		if len(when.ConfigSettings) > 0 {
+			settings := map[string][]string{}
+			maps.Copy(settings, w.ConfigSettings)
+			for key, values := range when.ConfigSettings {
+				settings[key] = slices.Concat(settings[key], values)
+			}
+			w.ConfigSettings = settings
+		}
 	}
 	w.When = nil
 	return w
@@ -112,7 +137,7 @@ func (w Wheel) At(version string) Wheel {
 // Building is the part of w that can change what is built, without what only a
 // wheelhouse needs.
 func (w Wheel) Building() Wheel {
-	w.Runtime, w.Imports, w.ImportSkip, w.LibrarySkip = nil, nil, nil, nil
+	w.Runtime, w.Imports, w.ImportSkip, w.LibrarySkip, w.PathSkip = nil, nil, nil, nil, nil
 	return w
 }
 
@@ -139,13 +164,10 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 		p.each("distros."+codename+".runtime", w.Distros[codename].Runtime, packagePattern, "a package name")
 	}
 	p.environment("env", w.Env)
-	for _, setting := range slices.Sorted(maps.Keys(w.ConfigSettings)) {
-		if !settingPattern.MatchString(setting) {
-			p.add("config-settings."+strconv.Quote(setting), `want a key such as "--build-option"`)
-		}
-	}
+	p.settings("config-settings", w.ConfigSettings)
 	p.requirements("constraints", w.Constraints)
 	p.requirements("requires", w.Requires)
+	p.patches("patches", w.Patches)
 	p.each("imports", w.Imports, modulePattern, "the name of a module")
 	p.modules("import-skip", w.ImportSkip)
 	p.each("keep", w.Keep, keepPattern, "tests, headers, sources, docs, metadata or typing")
@@ -156,6 +178,13 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 		if why == "" {
 			p.add("library-skip", "%s: want the reason", library)
 		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(w.PathSkip)) {
+		key := "path-skip." + strconv.Quote(file)
+		if _, err := path.Match(file, ""); err != nil || !fs.ValidPath(strings.TrimSuffix(file, "/")) {
+			p.add(key, "want the name of a file of the wheel, or a pattern")
+		}
+		p.required(key, w.PathSkip[file])
 	}
 	for i, when := range w.When {
 		p.when(element("when", i), when)
@@ -177,8 +206,18 @@ func (p *problems) when(key string, w WheelWhen) {
 	}
 	p.each(key+".build", w.Build, packagePattern, "a package name")
 	p.environment(key+".env", w.Env)
+	p.settings(key+".config-settings", w.ConfigSettings)
 	p.requirements(key+".constraints", w.Constraints)
 	p.requirements(key+".requires", w.Requires)
+	p.patches(key+".patches", w.Patches)
+}
+
+func (p *problems) settings(key string, settings map[string][]string) {
+	for _, setting := range slices.Sorted(maps.Keys(settings)) {
+		if !settingPattern.MatchString(setting) {
+			p.add(key+"."+strconv.Quote(setting), `want a key such as "--build-option"`)
+		}
+	}
 }
 
 func (p *problems) environment(key string, env map[string]string) {

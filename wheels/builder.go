@@ -44,6 +44,7 @@ type Builder struct {
 	images map[string]*toolchain // by the packages asked for
 	steps  []artifacts.Step
 	noted  map[string]bool
+	apt    asker
 }
 
 // Find returns the house of a plan if the store has it: with neither network nor
@@ -151,6 +152,7 @@ func (b *Builder) Ensure(ctx context.Context, p *Plan) (_ *artifacts.Artifact, b
 // make makes the house.
 func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
 	started := time.Now()
+	defer b.closeAsker(ctx)
 	if err := b.prepare(ctx, p); err != nil {
 		return nil, err
 	}

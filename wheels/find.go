@@ -135,11 +135,12 @@ func (f *Finder) settle(ctx context.Context, p *Plan, pkg *Package) error {
 		return fmt.Errorf("%s %s: %w", pkg.Name, pkg.Version, err)
 	}
 	var files []lock.File
-	var refused []string
+	var refused, names []string
 	for _, file := range found {
 		if !isOf(file.Name, pkg.Name, pkg.Version) {
 			continue
 		}
+		names = append(names, file.Name)
 		if excludes(file.RequiresPython, p.Python) {
 			refused = append(refused, file.RequiresPython)
 			continue
@@ -162,7 +163,7 @@ func (f *Finder) settle(ctx context.Context, p *Plan, pkg *Package) error {
 	if err != nil {
 		return err
 	}
-	pkg.candidates = candidates
+	pkg.candidates, pkg.native = candidates, p.native(names)
 	pkg.choose(candidates[0])
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -109,6 +110,9 @@ func TestSettle(t *testing.T) {
 		if got := p.Packages[0].File; got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
+		if native := p.Packages[0].native; (native == best) != slices.Contains(c.hashes, best) {
+			t.Errorf("%s: %q tells of an extension", c.name, native)
+		}
 		asked.Store(0)
 		again := planOf(t, pinned("foo", "1.0", c.hashes...), c.target)
 		f.Index = &index.Client{Indexes: f.Index.Indexes, Cache: f.Index.Cache}
@@ -198,6 +202,9 @@ dependencies = [{ name = "foo" }]
 		}
 		if got := p.Packages[0].File; got != c.want {
 			t.Errorf("%s: %s, want %s", c.python, got, c.want)
+		}
+		if p.Packages[0].native == "" {
+			t.Errorf("%s: nothing tells of an extension", c.python)
 		}
 	}
 }

@@ -51,6 +51,7 @@ type Package struct {
 	selected   lock.Selected
 	candidates []lock.Candidate // the best first
 	unnamed    bool             // Name stands in for one that only the build tells
+	native     string           // a wheel of the release that has a compiled extension
 }
 
 // Left is a package of the lock that is not installed.
@@ -104,7 +105,7 @@ func NewPlan(req Request) (*Plan, error) {
 	for _, s := range selection.Packages {
 		pkg := &Package{
 			Name: s.Name, Version: s.Version, Extras: s.Extras, Source: string(s.Source.Kind),
-			selected: s, candidates: s.Candidates,
+			selected: s, candidates: s.Candidates, native: p.native(s.Wheels),
 		}
 		pkg.choose(s.Candidates[0])
 		p.Packages = append(p.Packages, pkg)

@@ -110,6 +110,16 @@ func (t *task) open(ctx context.Context, got fetch.Got) (err error) {
 	return err
 }
 
+// patch applies what the recipe has for it; a directory is as whoever has it wants it.
+func (t *task) patch() error {
+	patches, err := t.recipe.Patched(t.pkg.Name)
+	if err != nil || t.tree() {
+		return err
+	}
+	t.src, err = t.src.Patched(patches)
+	return err
+}
+
 // openGit makes the archive of a commit, once, and reads it.
 func (t *task) openGit(ctx context.Context) error {
 	from := t.pkg.selected.Source

@@ -21,7 +21,11 @@ import (
 // built brings the wheel of a source: from the store, or built.
 func (b *Builder) built(ctx context.Context, p *Plan, pkg *Package, got fetch.Got) (*Wheel, *Failure) {
 	t := &task{b: b, p: p, source: p.sourceOf(pkg), step: "source"}
-	if err := t.open(ctx, got); err != nil {
+	err := t.open(ctx, got)
+	if err == nil {
+		err = t.patch()
+	}
+	if err != nil {
 		return nil, failure(pkg, t.step, "", err)
 	}
 	return t.built(ctx)

@@ -112,7 +112,20 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 			return err
 		}
 	}
-	t.image, err = b.Distros.Builder(ctx, p.distroTarget(), base, slices.Concat(t.pin.Packages, own), toolchainImage)
+	var below distro.Below
+	if len(extra) > 0 { // on top of what every build needs
+		plain, err := b.toolchain(ctx, p, nil)
+		if err != nil {
+			return err
+		}
+		below = distro.Below{Ref: plain.image, Packages: slices.Concat(plain.pin.Packages, own)}
+	}
+	_, release, err := b.queue.acquire(ctx, 0, 0)
+	if err != nil {
+		return err
+	}
+	defer release()
+	t.image, err = b.Distros.BuilderOn(ctx, p.distroTarget(), base, below, slices.Concat(t.pin.Packages, own), toolchainImage)
 	return err
 }
 
@@ -197,7 +210,7 @@ func (b *Builder) pinnedSet(ctx context.Context, p *Plan, kind pinKind, owner st
 	}
 	base, _ := pins.Base(p.Distro, p.Arch)
 	err = b.timed("packages of "+p.Distro+" for "+owner, func() error {
-		pin.Packages, err = b.Distros.Resolve(ctx, p.distroTarget(), base, names, local)
+		pin.Packages, err = b.ask(ctx, p, base, distro.Request{Names: names, Relations: needs})
 		return err
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package wheels
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -99,13 +100,16 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 	if err != nil {
 		return nil, err
 	}
-	want := whl.Want{Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths}
+	want := whl.Want{
+		Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths,
+		AllowPaths: slices.Collect(maps.Keys(p.recipe(pkg.Name, pkg.Version).PathSkip)),
+	}
 	found, err := facts.Check(want)
 	if err != nil {
 		return nil, err
 	}
-	if built && p.recipe(pkg.Name, pkg.Version).Extension && len(facts.ELF) == 0 {
-		found.Problems = append(found.Problems, "no compiled extension module in it, and the recipe says that it has one")
+	if why := p.compiled(pkg); built && why != "" && len(facts.ELF) == 0 {
+		found.Problems = append(found.Problems, "no compiled extension module in it, and "+why)
 	}
 	if len(found.Problems) > 0 {
 		return nil, &whl.BadError{File: name, Problems: found.Problems}

@@ -43,7 +43,7 @@ var rows = [][]string{
 	{"recipes", "internal/project"},
 	{"artifacts/publish"},
 	{"artifacts", "artifacts/apt", "artifacts/serve", "artifacts/sign", "artifacts/simple", "internal/engine", "internal/index"},
-	{"internal/elfcheck", "internal/elfcheck/elftest", "internal/fetch", "internal/pep"},
+	{"internal/elfcheck", "internal/elfcheck/elftest", "internal/fetch", "internal/patch", "internal/pep"},
 	{"internal/strict", "internal/depcheck"},
 }
 
@@ -63,25 +63,27 @@ var only = map[string][]string{
 	"internal/image/oci":      {"internal/image/layer"},
 	"internal/image/run":      {"internal/engine", "internal/project"},
 	"internal/index":          {"internal/fetch", "internal/pep", "internal/strict"},
+	"internal/patch":          {},
 	"internal/pep":            {},
 	"internal/project":        {"internal/pep", "internal/strict"},
 	"internal/refresh/repin":  {"internal/distro", "internal/project"},
 	"internal/refresh/report": {},
 	"internal/refresh/watch":  {"artifacts/sign", "internal/fetch", "internal/strict", "recipes"},
-	"recipes":                 {"internal/pep", "internal/strict"},
+	"recipes":                 {"internal/patch", "internal/pep", "internal/strict"},
 	"wheels/build":            {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
 	"wheels/gate": {
 		"artifacts", "internal/distro", "internal/engine", "internal/elfcheck", "internal/pep", "internal/project", "recipes", "wheels/whl",
 	},
 	"wheels/lock":    {"internal/pep", "internal/strict"},
 	"wheels/resolve": {"internal/index", "internal/pep", "wheels/whl"},
-	"wheels/sdist":   {"internal/fetch", "internal/pep", "internal/strict", "wheels/whl"},
+	"wheels/sdist":   {"internal/fetch", "internal/patch", "internal/pep", "internal/strict", "wheels/whl"},
 	"wheels/whl":     {"internal/elfcheck", "internal/pep"},
 }
 
 // reserved are the packages that few packages may import, by the beginning of
 // their paths.
 var reserved = map[string][]string{
+	"github.com/bluekeyes/":                  {"internal/patch"},
 	"github.com/docker/":                     {"internal/engine"},
 	"github.com/goreleaser/":                 {"nfpm"},
 	"debug/elf":                              {"internal/elfcheck", "internal/elfcheck/elftest"},

@@ -1,10 +1,12 @@
 package distro
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/project"
@@ -27,12 +29,28 @@ func BuilderRef(t Target, base project.BasePin, packages []project.Package, purp
 // installed on it, and returns its name. purpose is part of the name:
 // "builder", "lint".
 func (m *Maker) Builder(ctx context.Context, t Target, base project.BasePin, packages []project.Package, purpose string) (string, error) {
+	return m.BuilderOn(ctx, t, base, Below{}, packages, purpose)
+}
+
+// Below is an image that Builder made, to begin with instead of the base.
+type Below struct {
+	Ref      string
+	Packages []project.Package
+}
+
+// BuilderOn is Builder for packages of which another image has most. Whether it begins
+// there does not change the image's name, nor which packages are in it; if the image
+// below has others, it does not.
+func (m *Maker) BuilderOn(ctx context.Context, t Target, base project.BasePin, below Below, packages []project.Package, purpose string) (string, error) {
+	if slices.ContainsFunc(below.Packages, func(p project.Package) bool { return !slices.Contains(packages, p) }) {
+		below = Below{}
+	}
 	ref := BuilderRef(t, base, packages, purpose)
 	if _, found, err := m.Engine.Image(ctx, ref); found || err != nil {
 		return ref, err
 	}
 	done := m.Report.Step(purpose + " image")
-	err := m.buildImage(ctx, t, base, packages, purpose, ref)
+	err := m.buildImage(ctx, t, base, below, packages, purpose, ref)
 	done(err)
 	if err != nil {
 		return "", fmt.Errorf("%s image of %s: %w", purpose, t, err)
@@ -40,12 +58,13 @@ func (m *Maker) Builder(ctx context.Context, t Target, base project.BasePin, pac
 	return ref, nil
 }
 
-func (m *Maker) buildImage(ctx context.Context, t Target, base project.BasePin, packages []project.Package, purpose, ref string) error {
-	files, err := m.Files(ctx, t, base, packages)
+func (m *Maker) buildImage(ctx context.Context, t Target, base project.BasePin, below Below, packages []project.Package, purpose, ref string) error {
+	more := slices.DeleteFunc(slices.Clone(packages), func(p project.Package) bool { return slices.Contains(below.Packages, p) })
+	files, err := m.Files(ctx, t, base, more)
 	if err != nil {
 		return err
 	}
-	c, err := m.Offliner(ctx, t, BaseRef(t, base.Digest), purpose)
+	c, err := m.Offliner(ctx, t, cmp.Or(below.Ref, BaseRef(t, base.Digest)), purpose)
 	if err != nil {
 		return err
 	}
@@ -53,11 +72,9 @@ func (m *Maker) buildImage(ctx context.Context, t Target, base project.BasePin, 
 	if err := m.Install(ctx, c, files); err != nil {
 		return err
 	}
-	err = m.sh(ctx, c, `
-		echo 'pybake:x:1000:1000::/home/pybake:/bin/sh' >> /etc/passwd
-		echo 'pybake:x:1000:' >> /etc/group
-		mkdir -p /home/pybake /build
-		chown 1000:1000 /home/pybake /build`)
+	if below.Ref == "" {
+		err = m.sh(ctx, c, addUser)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,6 +86,13 @@ func (m *Maker) buildImage(ctx context.Context, t Target, base project.BasePin, 
 	}
 	return c.Remove(ctx)
 }
+
+// addUser makes User and the directory that is his.
+const addUser = `
+		echo 'pybake:x:1000:1000::/home/pybake:/bin/sh' >> /etc/passwd
+		echo 'pybake:x:1000:' >> /etc/group
+		mkdir -p /home/pybake /build
+		chown 1000:1000 /home/pybake /build`
 
 // Install installs package files, and nothing else, in a container of root
 // with no network. apt decides the order and refuses what does not fit.

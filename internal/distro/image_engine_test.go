@@ -4,6 +4,7 @@ package distro
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,55 @@ func TestBuilder(t *testing.T) {
 	_, err = m.Builder(t.Context(), shared.target, shared.base, packages[1:], "builder")
 	if !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), "builder image of trixie-amd64: ") || !strings.Contains(err.Error(), debName(packages[1])) {
 		t.Errorf("other packages, no cache: %v", err)
+	}
+}
+
+// TestBuilderOn begins with an image that has all packages but one.
+func TestBuilderOn(t *testing.T) {
+	packages := zlib(t)
+	i := slices.IndexFunc(packages, func(p project.Package) bool { return p.Name == "zlib1g-dev" })
+	most := slices.Delete(slices.Clone(packages), i, i+1)
+	m, _ := offline(t, shared.cache)
+	ref, err := m.Builder(t.Context(), shared.target, shared.base, most, "below")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := m.Offliner(t.Context(), shared.target, ref, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove(t, c)
+	run(t, c, "0:0", "touch /marked")
+	marked := "pybake/below:marked"
+	if _, err := c.Commit(t.Context(), marked, engine.ImageConfig{Labels: map[string]string{"org.pybake.base": shared.base.Digest}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		purpose string
+		has     []project.Package
+		want    string
+	}{
+		{"on", most, "there\n"},
+		{"onother", append(slices.Clone(most), project.Package{Name: "other", Version: "1", Arch: "amd64"}), ""},
+	} {
+		got, err := m.BuilderOn(t.Context(), shared.target, shared.base, Below{marked, tt.has}, packages, tt.purpose)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := BuilderRef(shared.target, shared.base, packages, tt.purpose); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		c, err := m.Engine.Start(t.Context(), engine.Spec{Image: got, Purpose: "test", Limit: 600e9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		remove(t, c)
+		if got := run(t, c, "", "if [ -e /marked ]; then echo there; fi"); got != tt.want {
+			t.Errorf("%s: began with the image below: %q, want %q", tt.purpose, got, tt.want)
+		}
+		if got := run(t, c, "", "id -un; grep -c ^pybake: /etc/passwd; test -e /usr/include/zlib.h && echo there"); got != "pybake\n1\nthere\n" {
+			t.Errorf("%s: %q", tt.purpose, got)
+		}
 	}
 }
 

@@ -110,6 +110,16 @@ type wheel struct {
 	rank int
 }
 
+// wheelNames are the names of those files that are wheels.
+func wheelNames(files []File) (names []string) {
+	for _, f := range files {
+		if isWheel(f.Name) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // fitting is the wheels that fit, the best first, and the tags of the others.
 func (s *selector) fitting(p *Package) (fit []wheel, unfit []string) {
 	for _, f := range p.Files {

@@ -125,7 +125,7 @@ func (s *selector) collect(chosen []int) {
 		slices.Sort(list)
 		s.result.Packages = append(s.result.Packages, Selected{
 			Name: p.Name, Version: p.Version, Extras: slices.Compact(list), Source: p.Source, Options: p.Options,
-			Candidates: s.candidates(p), Pos: p.Pos,
+			Candidates: s.candidates(p), Wheels: wheelNames(p.Files), Pos: p.Pos,
 		})
 		if known {
 			s.result.Packages[len(s.result.Packages)-1].Dependencies = s.needed(p.Name, byName)

@@ -47,6 +47,7 @@ type Selected struct {
 	Source     Source
 	Options    []string
 	Candidates []Candidate // the best first, at least one
+	Wheels     []string    // names of all wheels of it that the lock knows, whether they fit or not
 	Pos        Pos
 
 	// Dependencies are the names of what it needs of the selection, sorted; nil
