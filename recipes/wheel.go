@@ -60,7 +60,7 @@ type Wheel struct {
 	Keep []string `toml:"keep" json:"-"`
 
 	Memory  int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
-	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores, until there is one to go by
+	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores; it may take three times that, and always an hour
 	Note    string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
 
 	Distros map[string]WheelDistro `toml:"distros" json:"-"` // by codename

@@ -23,7 +23,8 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	if err != nil {
 		return err
 	}
-	builder := t.tools.builder(t.b, t.p, max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores)))
+	builder := t.tools.builder(t.b, t.p, t.memoryLimit(), t.limit())
+	t.installed = packages
 	if t.p.again && len(packages) > 0 && slices.Equal(packages, t.pin.Packages) {
 		ref, labels := t.prepared(packages)
 		if builder, err = builder.Prepare(ctx, ref, labels, files); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/build"
 	"github.com/pybake/pybake/wheels/sdist"
 	"github.com/pybake/pybake/wheels/whl"
@@ -43,6 +44,8 @@ type task struct {
 	job   *build.Run
 	log   *os.File
 	ends  []func()
+
+	installed []project.BuildPackage // what the environment of the job has
 }
 
 func (t *task) logName() string {
@@ -66,7 +69,9 @@ func (t *task) built(ctx context.Context) (*Wheel, *Failure) {
 	defer t.close(ctx)
 	w, err := t.run(ctx)
 	if err != nil {
-		return nil, failure(t.pkg, t.step, t.logName(), err)
+		f := failure(t.pkg, t.step, t.logName(), err)
+		t.explain(f)
+		return nil, f
 	}
 	return w, nil
 }
@@ -127,6 +132,22 @@ func (t *task) memory() int64 {
 		return int64(t.recipe.Memory) << 20
 	}
 	return 1 << 30
+}
+
+// memoryLimit is how much the build gets, in bytes.
+func (t *task) memoryLimit() int64 {
+	return max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores))
+}
+
+// limitFactor is how many times as long as usual a build may take.
+const limitFactor = 3
+
+// limit is how long one hook may take.
+func (t *task) limit() time.Duration {
+	if t.b.Limit > 0 {
+		return t.b.Limit
+	}
+	return max(time.Hour, limitFactor*time.Duration(t.recipe.Minutes)*time.Minute)
 }
 
 // found is the wheel in the store, nil if it is not there.

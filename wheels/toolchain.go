@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
@@ -26,23 +27,24 @@ type toolchain struct {
 	err   error
 
 	mu       sync.Mutex
-	builders map[int64]*build.Builder // by the memory of a build
+	builders map[limits]*build.Builder
 }
 
-// builder makes the containers of builds that may need so much memory.
-func (t *toolchain) builder(b *Builder, p *Plan, memory int64) *build.Builder {
+// builder makes the containers of builds that may need so much memory and time.
+func (t *toolchain) builder(b *Builder, p *Plan, memory int64, limit time.Duration) *build.Builder {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.builders == nil {
-		t.builders = map[int64]*build.Builder{}
+		t.builders = map[limits]*build.Builder{}
 	}
-	if t.builders[memory] == nil {
-		t.builders[memory] = &build.Builder{
+	key := limits{memory: memory, time: limit}
+	if t.builders[key] == nil {
+		t.builders[key] = &build.Builder{
 			Engine: b.Engine, Image: t.image, Prefix: "/opt/python/" + p.series(), Series: p.series(),
-			Memory: memory, PIDs: 1000, Limit: b.Limit,
+			Memory: memory, PIDs: 1000, Limit: limit,
 		}
 	}
-	return t.builders[memory]
+	return t.builders[key]
 }
 
 // close removes spare containers.

@@ -37,6 +37,9 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	wg.Wait()
 	b.closeSpares(ctx)
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
+	if ctx.Err() == nil {
+		b.lookUp(ctx, p, failures)
+	}
 	var err error
 	switch {
 	case ctx.Err() != nil:

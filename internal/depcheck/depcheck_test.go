@@ -35,6 +35,7 @@ var rows = [][]string{
 	{"internal/image/check", "internal/image/install", "internal/image/oci", "internal/image/run"},
 	{"internal/image/bundle", "internal/image/layer"},
 	{"python", "wheels"},
+	{"wheels/explain"},
 	{"wheels/build", "wheels/gate", "wheels/resolve"},
 	{"wheels/sdist"},
 	{"wheels/lock", "wheels/whl"},
@@ -71,6 +72,7 @@ var only = map[string][]string{
 	"internal/refresh/watch":  {"artifacts/sign", "internal/fetch", "internal/strict", "recipes"},
 	"recipes":                 {"internal/patch", "internal/pep", "internal/strict"},
 	"wheels/build":            {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
+	"wheels/explain":          {"internal/pep", "wheels/build"},
 	"wheels/gate": {
 		"artifacts", "internal/distro", "internal/engine", "internal/elfcheck", "internal/pep", "internal/project", "recipes", "wheels/whl",
 	},

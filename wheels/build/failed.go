@@ -37,6 +37,15 @@ func (e *FailedError) Error() string {
 	return s
 }
 
+// LastHook is the part of a log that the hook printed which ran last.
+func LastHook(log string) string {
+	at := 0
+	for _, hook := range []string{requiresHook, wheelHook} {
+		at = max(at, strings.LastIndex(log, "\n==> "+hook+"\n"))
+	}
+	return log[at:]
+}
+
 // size prints bytes as people say them.
 func size(n int64) string {
 	for _, unit := range []struct {
