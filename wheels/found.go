@@ -64,7 +64,7 @@ func (t *task) explain(f *Failure) {
 	bad := (*whl.BadError)(nil)
 	switch {
 	case errors.As(f.Err, &e.Failed):
-	case errors.As(f.Err, &bad) && t.recipe.Extension: // what is optional may have been left out
+	case errors.As(f.Err, &bad) && t.p.compiled(t.pkg) != "": // what is optional may have been left out
 	default:
 		return
 	}
