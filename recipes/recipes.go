@@ -9,6 +9,8 @@
 //	python/3.13.toml       a CPython series
 //	wheels/psycopg2.toml   a Python package that needs more than it says, by its
 //	                       normalised name (PEP 503)
+//	wheels/*.lock          a Cargo.lock that a recipe of a package names
+//	rust.toml              toolchains of Rust, a project's only: see [Toolchain]
 //	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
 //
 // A TOML file of the project goes over the embedded one of the same name key
@@ -46,6 +48,9 @@ type Set struct {
 	series   map[string]Series
 	wheels   map[string]Wheel
 	releases map[string]Release
+
+	toolchains []Toolchain
+	cargoLocks map[string][]byte // by name
 }
 
 // Load reads the recipes. project is the project's recipes directory; nil, or
@@ -58,6 +63,8 @@ func Load(project fs.FS) (*Set, error) {
 		wheels:  loadDir(project, "wheels", func(string) Wheel { return Wheel{} }, Wheel.problems, &errs),
 	}
 	s.loadReleases(project, &errs)
+	s.loadToolchains(project, &errs)
+	s.loadCargoLocks(project, &errs)
 	s.crossCheck(&errs)
 	return s, errs.Err()
 }

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -32,6 +33,13 @@ type Wheel struct {
 	Constraints    []string            `toml:"constraints" json:"constraints,omitempty"`        // on build requirements: "setuptools<81"
 	Requires       []string            `toml:"requires" json:"requires,omitempty"`              // build requirements that the source forgets: "wheel"
 	Extension      bool                `toml:"extension" json:"extension,omitempty"`            // what is built has a compiled extension; without one it is an error
+
+	// CargoLock is a file beside the recipe, in place of the Cargo.lock of the source:
+	// "foo-1.2.Cargo.lock". It is put beside the topmost Cargo.toml.
+	CargoLock string `toml:"cargo-lock" json:"cargoLock,omitempty"`
+	// Rust is the oldest compiler that builds it, in place of what its manifests and
+	// crates say: "1.88".
+	Rust string `toml:"rust" json:"-"`
 
 	Runtime    []string          `toml:"runtime" json:"runtime,omitempty"`        // packages of the distro that no ELF file shows: libraries that are dlopened
 	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
@@ -67,6 +75,7 @@ type WheelWhen struct {
 	Env         map[string]string `toml:"env"`
 	Constraints []string          `toml:"constraints"`
 	Requires    []string          `toml:"requires"`
+	CargoLock   string            `toml:"cargo-lock"` // instead of the recipe's
 }
 
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
@@ -98,6 +107,7 @@ func (w Wheel) At(version string) Wheel {
 		w.Build = slices.Concat(w.Build, when.Build)
 		w.Constraints = slices.Concat(w.Constraints, when.Constraints)
 		w.Requires = slices.Concat(w.Requires, when.Requires)
+		w.CargoLock = cmp.Or(when.CargoLock, w.CargoLock)
 		env := maps.Clone(w.Env)
 		if env == nil {
 			env = map[string]string{}
@@ -157,6 +167,10 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 			p.add("library-skip", "%s: want the reason", library)
 		}
 	}
+	p.cargoLock("cargo-lock", w.CargoLock)
+	if w.Rust != "" {
+		p.match("rust", w.Rust, dottedPattern, `a version such as "1.88"`)
+	}
 	for i, when := range w.When {
 		p.when(element("when", i), when)
 	}
@@ -179,6 +193,7 @@ func (p *problems) when(key string, w WheelWhen) {
 	p.environment(key+".env", w.Env)
 	p.requirements(key+".constraints", w.Constraints)
 	p.requirements(key+".requires", w.Requires)
+	p.cargoLock(key+".cargo-lock", w.CargoLock)
 }
 
 func (p *problems) environment(key string, env map[string]string) {
