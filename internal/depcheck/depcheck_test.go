@@ -35,7 +35,7 @@ var rows = [][]string{
 	{"internal/image/check", "internal/image/install", "internal/image/oci", "internal/image/run"},
 	{"internal/image/bundle", "internal/image/layer"},
 	{"python", "wheels"},
-	{"wheels/build", "wheels/gate", "wheels/resolve"},
+	{"wheels/build", "wheels/cargo", "wheels/gate", "wheels/resolve"},
 	{"wheels/sdist"},
 	{"wheels/lock", "wheels/whl"},
 	{"nfpm"},
@@ -70,6 +70,7 @@ var only = map[string][]string{
 	"internal/refresh/watch":  {"artifacts/sign", "internal/fetch", "internal/strict", "recipes"},
 	"recipes":                 {"internal/pep", "internal/strict"},
 	"wheels/build":            {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
+	"wheels/cargo":            {"internal/fetch", "internal/strict"},
 	"wheels/gate": {
 		"artifacts", "internal/distro", "internal/engine", "internal/elfcheck", "internal/pep", "internal/project", "recipes", "wheels/whl",
 	},

@@ -41,15 +41,8 @@ exec "$@" --remap-path-prefix=%[1]s/vendor/= --remap-path-prefix=%[2]s=. -C link
 // "/build/cargo". uid and gid own it, but not what is in it. src is where the source is,
 // when is the time of everything.
 func Vendor(dst *tar.Writer, home, src string, crates []Archive, uid, gid int, when time.Time) error {
-	top := home[1:]
-	err := dst.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: top + "/", Mode: 0o755, Uid: uid, Gid: gid, ModTime: when})
-	if err != nil {
-		return err
-	}
-	rules := fetch.Rules{Top: path.Join(top, "vendor"), MTime: when}
-	vendored := rules.Top
-	rules.Top = top
-	err = fetch.PackFiles(dst, []fetch.MemFile{
+	rules := fetch.Rules{Top: home[1:], MTime: when}
+	err := fetch.PackFiles(dst, []fetch.MemFile{
 		{Name: "config.toml", Data: fmt.Appendf(nil, config, home+"/vendor")},
 		{Name: "rustc", Data: fmt.Appendf(nil, wrapper, home, src), Exec: true},
 	}, rules)
@@ -57,12 +50,13 @@ func Vendor(dst *tar.Writer, home, src string, crates []Archive, uid, gid int, w
 		return err
 	}
 	for _, c := range crates {
-		rules.Top = path.Join(vendored, c.String())
+		rules.Top = path.Join(home[1:], "vendor", c.String())
 		if err := c.write(dst, rules); err != nil {
 			return fmt.Errorf("crate %s: %w", c.Crate, err)
 		}
 	}
-	return nil
+	// At the end, for what came before has its directories along as root's.
+	return dst.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: home[1:] + "/", Mode: 0o755, Uid: uid, Gid: gid, ModTime: when})
 }
 
 func (c Archive) write(dst *tar.Writer, rules fetch.Rules) error {
