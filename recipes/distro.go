@@ -1,8 +1,10 @@
 package recipes
 
 import (
+	"path"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pybake/pybake/internal/strict"
@@ -24,6 +26,15 @@ type Distro struct {
 
 	// Wheels is an input of the keys of wheels only: see WheelPackages.
 	Wheels Builder `toml:"wheels" json:"-"`
+
+	// Rust is beside these where a wheel is built with it.
+	Rust Rust `toml:"rust" json:"-"`
+}
+
+// Rust is the newest Rust of a distro.
+type Rust struct {
+	Packages []string `toml:"packages"` // {"cargo-web", "rustc-web"}: the version of the one named rustc is that of the compiler
+	Path     string   `toml:"path"`     // where its programs are: "/usr/lib/rust-1.91/bin"; empty is /usr/bin
 }
 
 // WheelPackages are the packages of a builder of wheels: what building any
@@ -78,6 +89,10 @@ func (d Distro) problems(name string, doc *strict.Doc) strict.Errors {
 	p.list("base.mmdebstrap.components", d.Base.Mmdebstrap.Components, codenamePattern, `such as "main"`)
 	p.list("builder.packages", d.Builder.Packages, packagePattern, "a package name")
 	p.list("wheels.packages", d.Wheels.Packages, packagePattern, "a package name")
+	p.each("rust.packages", d.Rust.Packages, packagePattern, "a package name")
+	if d.Rust.Path != "" && (!path.IsAbs(d.Rust.Path) || path.Clean(d.Rust.Path) != d.Rust.Path || strings.Contains(d.Rust.Path, ":")) {
+		p.add("rust.path", "%q: want a directory such as \"/usr/lib/rust-1.91/bin\"", d.Rust.Path)
+	}
 	p.oneOf("package.compression", d.Package.Compression, "gzip", "xz", "zstd")
 	return p.errs
 }

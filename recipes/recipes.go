@@ -12,6 +12,8 @@
 //	profiles/3.13-trixie-amd64.toml, .tar.xz
 //	                       what PGO learned of a series with one compiler
 //	wheels/psycopg2/*.patch   what its recipe says is changed in the source
+//	wheels/*.lock          a Cargo.lock that a recipe of a package names
+//	rust.toml              toolchains of Rust, a project's only: see [Toolchain]
 //	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
 //
 // A TOML file of the project goes over the embedded one of the same name key
@@ -50,6 +52,9 @@ type Set struct {
 	wheels   map[string]Wheel
 	profiles map[string]Profile // by "3.13-trixie-amd64"
 	releases map[string]Release
+
+	toolchains []Toolchain
+	cargoLocks map[string][]byte // by name
 }
 
 // Load reads the recipes. project is the project's recipes directory; nil, or
@@ -63,6 +68,8 @@ func Load(project fs.FS) (*Set, error) {
 	}
 	s.loadProfiles(project, &errs)
 	s.loadReleases(project, &errs)
+	s.loadToolchains(project, &errs)
+	s.loadCargoLocks(project, &errs)
 	s.crossCheck(&errs)
 	s.loadPatches(project, &errs)
 	return s, errs.Err()

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -41,6 +42,13 @@ type Wheel struct {
 	// Extension says whether what is built has a compiled extension; without one it is
 	// then an error. Unless it is given, the lock's own wheels say so.
 	Extension *bool `toml:"extension" json:"extension,omitempty"`
+
+	// CargoLock is a file beside the recipe, in place of the Cargo.lock of the source:
+	// "foo-1.2.Cargo.lock". It is put beside the topmost Cargo.toml.
+	CargoLock string `toml:"cargo-lock" json:"cargoLock,omitempty"`
+	// Rust is the oldest compiler that builds it, in place of what its manifests and
+	// crates say: "1.88".
+	Rust string `toml:"rust" json:"-"`
 
 	Runtime    []string          `toml:"runtime" json:"runtime,omitempty"`        // packages of the distro that no ELF file shows: libraries that are dlopened
 	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
@@ -83,6 +91,7 @@ type WheelWhen struct {
 	Constraints    []string            `toml:"constraints"`
 	Requires       []string            `toml:"requires"`
 	Patches        []Patch             `toml:"patches"`
+	CargoLock      string              `toml:"cargo-lock"` // instead of the recipe's
 }
 
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
@@ -115,6 +124,7 @@ func (w Wheel) At(version string) Wheel {
 		w.Constraints = slices.Concat(w.Constraints, when.Constraints)
 		w.Requires = slices.Concat(w.Requires, when.Requires)
 		w.Patches = slices.Concat(w.Patches, when.Patches)
+		w.CargoLock = cmp.Or(when.CargoLock, w.CargoLock)
 		env := maps.Clone(w.Env)
 		if env == nil {
 			env = map[string]string{}
@@ -186,6 +196,10 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 		}
 		p.required(key, w.PathSkip[file])
 	}
+	p.cargoLock("cargo-lock", w.CargoLock)
+	if w.Rust != "" {
+		p.match("rust", w.Rust, dottedPattern, `a version such as "1.88"`)
+	}
 	for i, when := range w.When {
 		p.when(element("when", i), when)
 	}
@@ -209,6 +223,7 @@ func (p *problems) when(key string, w WheelWhen) {
 	p.settings(key+".config-settings", w.ConfigSettings)
 	p.requirements(key+".constraints", w.Constraints)
 	p.requirements(key+".requires", w.Requires)
+	p.cargoLock(key+".cargo-lock", w.CargoLock)
 	p.patches(key+".patches", w.Patches)
 }
 

@@ -112,10 +112,15 @@ func (p *Plan) wheelInputs(s *source, tree *sdist.Source, pins *project.Lock) ([
 	if s.pin, ok = pins.Build(p.buildPin(s)); !ok || tree != nil && !slices.Equal(s.pin.Requires, s.requires(tree)) {
 		return nil, missing("build requirements")
 	}
+	if tree != nil {
+		if rust, err := s.rustOf(tree); err != nil || rust.digest != s.pin.Crates {
+			return nil, missing("crates")
+		}
+	}
 	if !p.allows(s.pin, s.recipe.Constraints) {
 		return nil, missing("build requirements within the constraints")
 	}
-	toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(s.recipe.Build))
+	toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(p.toolPackages(s.recipe, s.pin)))
 	if !ok {
 		return nil, missing("toolchain")
 	}

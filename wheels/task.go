@@ -39,11 +39,14 @@ type task struct {
 	p    *Plan
 	step string // for failures
 
-	src   *sdist.Source
-	tools *toolchain
-	job   *build.Run
-	log   *os.File
-	ends  []func()
+	src      *sdist.Source
+	rust     rust
+	tools    *toolchain
+	rustPath string // of the compiler's programs; "" is where others are
+
+	job  *build.Run
+	log  *os.File
+	ends []func()
 
 	installed []project.BuildPackage // what the environment of the job has
 }
@@ -77,19 +80,30 @@ func (t *task) built(ctx context.Context) (*Wheel, *Failure) {
 }
 
 func (t *task) run(ctx context.Context) (w *Wheel, err error) {
-	t.step = "toolchain"
-	if t.tools, err = t.b.toolchain(ctx, t.p, t.recipe.Build); err != nil {
+	t.step = "crates"
+	if t.rust, err = t.rustOf(t.src); err != nil {
 		return nil, err
 	}
 	pinned, err := t.pinned()
 	if err != nil {
 		return nil, err
 	}
+	t.step = "toolchain"
+	settled := t.pin.Rust
+	if err := t.toolchain(ctx); err != nil {
+		return nil, err
+	}
+	pinned = pinned && t.pin.Rust == settled
 	if pinned && !t.b.Verify {
 		if w, err := t.found(ctx); w != nil || err != nil {
 			return w, err
 		}
 	}
+	t.step = "crates"
+	if err := t.crates(ctx); err != nil {
+		return nil, err
+	}
+	pinned = pinned && t.pin.Rust == settled
 	t.step = "build"
 	jobs, release, err := t.b.queue.acquire(ctx, t.expected(), t.memory())
 	if err != nil {
@@ -123,13 +137,16 @@ func (t *task) expected() time.Duration {
 	if past, ok := t.b.past[t.pkg.Name]; ok {
 		return past
 	}
-	return time.Second + time.Duration(t.src.Compiled)*time.Second
+	return time.Second + time.Duration(t.src.Compiled+len(t.rust.archives)/2)*time.Second
 }
 
 // memory is how much the build may need, in bytes.
 func (t *task) memory() int64 {
-	if t.recipe.Memory > 0 {
+	switch {
+	case t.recipe.Memory > 0:
 		return int64(t.recipe.Memory) << 20
+	case t.rust.digest != "":
+		return 2 << 30
 	}
 	return 1 << 30
 }
@@ -323,7 +340,7 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 		return err
 	}
 	t.job = nil
-	second := &task{b: t.b, p: t.p, source: t.source, src: t.src, tools: t.tools, log: t.log}
+	second := &task{b: t.b, p: t.p, source: t.source, src: t.src, rust: t.rust, tools: t.tools, rustPath: t.rustPath, log: t.log}
 	defer second.close(ctx)
 	// Another number of jobs, so that an order that depends on it shows.
 	if err := second.start(ctx, 1, t.pin.Packages); err != nil {

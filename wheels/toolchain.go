@@ -66,18 +66,22 @@ func (p *Plan) toolOwner(extra []string) string {
 // toolchain makes sure of the image with some packages beside the distro's own.
 func (b *Builder) toolchain(ctx context.Context, p *Plan, extra []string) (*toolchain, error) {
 	owner := p.toolOwner(extra)
+	t := b.shared(owner)
+	t.once.Do(func() { t.err = b.makeToolchain(ctx, p, t, owner, extra) })
+	return t, t.err
+}
+
+// shared is the one toolchain of a name.
+func (b *Builder) shared(name string) *toolchain {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.images == nil {
 		b.images = map[string]*toolchain{}
 	}
-	t := b.images[owner]
-	if t == nil {
-		t = &toolchain{}
-		b.images[owner] = t
+	if b.images[name] == nil {
+		b.images[name] = &toolchain{}
 	}
-	b.mu.Unlock()
-	t.once.Do(func() { t.err = b.makeToolchain(ctx, p, t, owner, extra) })
-	return t, t.err
+	return b.images[name]
 }
 
 func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owner string, extra []string) error {

@@ -137,5 +137,6 @@ func (p *Package) wanted() string {
 	return p.Name
 }
 
-// builderPaths must not stand in a built wheel.
-var builderPaths = []string{build.Dir + "/"}
+// builderPaths must not stand in a built wheel. What is below one directory only, "build",
+// is also what cargo calls a directory of its own.
+var builderPaths = []string{build.Dir + "/src/", build.Dir + "/env/", build.Dir + "/out/", build.Dir + "/home/", build.Dir + "/state/", cargoHome + "/"}

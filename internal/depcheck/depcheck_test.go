@@ -36,7 +36,7 @@ var rows = [][]string{
 	{"internal/image/bundle", "internal/image/layer"},
 	{"python", "wheels"},
 	{"wheels/explain"},
-	{"wheels/build", "wheels/gate", "wheels/resolve"},
+	{"wheels/build", "wheels/cargo", "wheels/gate", "wheels/resolve"},
 	{"wheels/sdist"},
 	{"wheels/lock", "wheels/whl"},
 	{"nfpm"},
@@ -73,6 +73,7 @@ var only = map[string][]string{
 	"recipes":                 {"internal/patch", "internal/pep", "internal/strict"},
 	"wheels/build":            {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
 	"wheels/explain":          {"internal/pep", "wheels/build"},
+	"wheels/cargo":            {"internal/fetch", "internal/strict"},
 	"wheels/gate": {
 		"artifacts", "internal/distro", "internal/engine", "internal/elfcheck", "internal/pep", "internal/project", "recipes", "wheels/whl",
 	},

@@ -198,7 +198,7 @@ func (s Spec) targets() []string {
 func (s Spec) environment() []string {
 	var env []string
 	if s.hasCA() {
-		for _, name := range []string{"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT"} {
+		for _, name := range []string{"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CARGO_HTTP_CAINFO"} {
 			env = append(env, name+"="+caFile)
 		}
 		env = append(env, "APT_CONFIG="+aptConfig)

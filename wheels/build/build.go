@@ -82,6 +82,7 @@ type Job struct {
 
 	ConfigSettings map[string][]string
 	Env            map[string]string // over the environment of hooks
+	Path           string            // a directory of programs before those of the image: "/usr/lib/rust-1.91/bin"; or empty
 	Epoch          time.Time         // SOURCE_DATE_EPOCH
 	Jobs           int               // processes that a build may run at once; 0 is 1
 	Log            io.Writer         // what hooks print, at most 256 MiB; nil is thrown away

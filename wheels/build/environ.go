@@ -17,8 +17,12 @@ const (
 // environ is the whole environment of hooks.
 func (r *Run) environ() map[string]string {
 	jobs := strconv.Itoa(max(1, r.job.Jobs))
+	programs := ""
+	if r.job.Path != "" {
+		programs = r.job.Path + ":"
+	}
 	env := map[string]string{
-		"PATH": envDir + "/bin:" + r.b.Prefix + "/bin:/usr/bin:/bin",
+		"PATH": envDir + "/bin:" + r.b.Prefix + "/bin:" + programs + "/usr/bin:/bin",
 		"HOME": homeDir, "TMPDIR": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",
 		"SOURCE_DATE_EPOCH": strconv.FormatInt(r.job.epoch().Unix(), 10),
 		"PYTHONHASHSEED":    "0", "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1",
