@@ -14,6 +14,7 @@ import (
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/cargo"
 	"github.com/pybake/pybake/wheels/sdist"
 	"github.com/pybake/pybake/wheels/whl"
 )
@@ -217,6 +218,12 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err := copyLog(t.log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
 		return nil, err
 	}
+	if t.rust.digest != "" {
+		list := cargo.Listing(cargo.Union(t.rust.locks))
+		if err := os.WriteFile(filepath.Join(draft.Dir(), "logs", "crates.txt"), []byte(list), 0o644); err != nil {
+			return nil, err
+		}
+	}
 	pins, err := t.b.Pins.Read()
 	if err != nil {
 		return nil, err
@@ -342,7 +349,7 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 // the Python that made them, for they are those of the sdist.
 func (t *task) shared(w *whl.Wheel) bool {
 	// A source that has something to compile may have left it out here.
-	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil || t.src.Compiled > 0 || t.src.HasCargo {
+	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil || t.src.Compiled > 0 || t.src.HasCargo || t.rust.digest != "" {
 		return false
 	}
 	for _, tag := range w.Tags {
