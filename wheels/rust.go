@@ -4,10 +4,8 @@ import (
 	"archive/tar"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -230,27 +228,6 @@ func (t *task) crates(ctx context.Context) (err error) {
 		return err
 	}
 	return t.toolchain(ctx)
-}
-
-var tooOld = regexp.MustCompile(`requires rustc ([0-9]+\.[0-9]+(\.[0-9]+)?)`)
-
-// advise adds to a failed build what to do about a crate for which cargo finds the
-// compiler too old.
-func (t *task) advise(err error) error {
-	failed, ok := errors.AsType[*build.FailedError](err)
-	if !ok || t.rust.digest == "" {
-		return err
-	}
-	var need string
-	for _, m := range tooOld.FindAllStringSubmatch(strings.Join(failed.Tail, "\n"), -1) {
-		if cargo.Compare(m[1], need) > 0 {
-			need = m[1]
-		}
-	}
-	if need != "" {
-		failed.Cause += fmt.Sprintf("; a crate needs Rust %[1]s: put rust = %[1]q into recipes/wheels/%[2]s.toml", need, t.pkg.Name)
-	}
-	return err
 }
 
 // crated is a source with the crates beside it.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/recipes"
-	"github.com/pybake/pybake/wheels/build"
 	"github.com/pybake/pybake/wheels/cargo"
 	"github.com/pybake/pybake/wheels/sdist"
 )
@@ -248,22 +247,6 @@ func TestRustInputs(t *testing.T) {
 	k.pin.Rust = ""
 	if got := k.p.toolPackages(k.recipe, k.pin); !slices.Equal(got, []string{"cargo-web", "rustc-web"}) {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestAdvise(t *testing.T) {
-	k := rustTask(t, map[string]string{"pyproject.toml": maturin, "Cargo.lock": noLock}, nil)
-	tail := []string{"error: rustc 1.85.1 is not supported by the following packages:", "  a@1.0.0 requires rustc 1.86", "  b@1.0.0 requires rustc 1.88.1"}
-	const want = `; a crate needs Rust 1.88.1: put rust = "1.88.1" into recipes/wheels/fast.toml`
-	if err := k.advise(&build.FailedError{Tail: tail}); strings.HasSuffix(err.Error(), want) {
-		t.Errorf("without Rust: %v", err)
-	}
-	k.rust.digest = "sha256:1"
-	if err := k.advise(&build.FailedError{Tail: tail}); !strings.HasSuffix(err.Error(), want) {
-		t.Error(err)
-	}
-	if err := k.advise(&build.FailedError{Tail: tail[:1]}); strings.Contains(err.Error(), "a crate needs") {
-		t.Error(err)
 	}
 }
 

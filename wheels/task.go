@@ -260,7 +260,7 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 	}
 	name, err := t.hooks(ctx, jobs, raw)
 	if err != nil {
-		return nil, t.advise(err)
+		return nil, err
 	}
 	if !t.b.Verify { // the session's end waits for it
 		go func(job *build.Run) { _ = job.Close(ctx) }(t.job)
