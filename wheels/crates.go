@@ -18,6 +18,10 @@ import (
 	"github.com/pybake/pybake/wheels/cargo"
 )
 
+// CratesFile is the list of crates of a wheel, in its artifact: a line "HEX  FILE" for
+// each, the SHA-256 of its archive and the name of that.
+const CratesFile = "logs/crates.txt"
+
 // fetchCrates brings the crates of the source into the cache. Those that are not there
 // are fetched by the cargo that builds, in a throwaway container that has a network, a
 // project which depends on them (see cargo.Lock.Request), and nothing of the source.

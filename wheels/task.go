@@ -220,7 +220,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	}
 	if t.rust.digest != "" {
 		list := cargo.Listing(cargo.Union(t.rust.locks))
-		if err := os.WriteFile(filepath.Join(draft.Dir(), "logs", "crates.txt"), []byte(list), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(draft.Dir(), CratesFile), []byte(list), 0o644); err != nil {
 			return nil, err
 		}
 	}
