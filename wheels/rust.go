@@ -230,6 +230,20 @@ func (t *task) crates(ctx context.Context) (err error) {
 	return t.toolchain(ctx)
 }
 
+// compiled runs what may choose another compiler than the pinned one, and says whether
+// the pin still holds.
+func (t *task) compiled(pinned bool, choose func() error) (bool, error) {
+	before := t.pin.Rust
+	err := choose()
+	if err == nil && pinned && t.pin.Rust != before {
+		pinned = false
+		if t.b.Frozen {
+			err = &UnpinnedError{Name: t.pkg.Name, Version: t.pkg.Version, Changed: true}
+		}
+	}
+	return pinned, err
+}
+
 // crated is a source with the crates beside it.
 type crated struct {
 	build.Source

@@ -174,6 +174,25 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// TestCompiled: what is frozen gets no other compiler.
+func TestCompiled(t *testing.T) {
+	for _, tt := range []struct{ pinned, changes, frozen, want, refused bool }{
+		{true, false, true, true, false}, {true, true, false, false, false}, {true, true, true, false, true}, {false, true, true, false, false},
+	} {
+		k := rustTask(t, map[string]string{"pyproject.toml": rustless}, nil)
+		k.b.Frozen, k.pin.Rust = tt.frozen, "sha256:1"
+		got, err := k.compiled(tt.pinned, func() error {
+			if tt.changes {
+				k.pin.Rust = "sha256:2"
+			}
+			return nil
+		})
+		if got != tt.want || errors.As(err, new(*UnpinnedError)) != tt.refused {
+			t.Errorf("%+v: %v, %v", tt, got, err)
+		}
+	}
+}
+
 // TestNeed: what the recipe says goes before what manifests say.
 func TestNeed(t *testing.T) {
 	files := map[string]string{"pyproject.toml": maturin, "Cargo.toml": manifest, "Cargo.lock": noLock}

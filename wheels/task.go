@@ -82,21 +82,18 @@ func (t *task) run(ctx context.Context) (w *Wheel, err error) {
 		return nil, err
 	}
 	t.step = "toolchain"
-	settled := t.pin.Rust
-	if err := t.toolchain(ctx); err != nil {
+	if pinned, err = t.compiled(pinned, func() error { return t.toolchain(ctx) }); err != nil {
 		return nil, err
 	}
-	pinned = pinned && t.pin.Rust == settled
 	if pinned && !t.b.Verify {
 		if w, err := t.found(ctx); w != nil || err != nil {
 			return w, err
 		}
 	}
 	t.step = "crates"
-	if err := t.crates(ctx); err != nil {
+	if pinned, err = t.compiled(pinned, func() error { return t.crates(ctx) }); err != nil {
 		return nil, err
 	}
-	pinned = pinned && t.pin.Rust == settled
 	t.step = "build"
 	jobs, release, err := t.b.queue.acquire(ctx, t.expected(), t.memory())
 	if err != nil {
