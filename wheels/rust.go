@@ -99,7 +99,7 @@ type NoCargoLockError struct {
 
 func (e *NoCargoLockError) Error() string {
 	return fmt.Sprintf("it is built with Rust and brings no Cargo.lock, so nothing says which crates: "+
-		"put one beside recipes/wheels/%[1]s.toml, and into that: cargo-lock = \"%[1]s.Cargo.lock\"", e.Name)
+		"put one (cargo generate-lockfile makes it) beside recipes/wheels/%[1]s.toml, and into that: cargo-lock = \"%[1]s.Cargo.lock\"", e.Name)
 }
 
 // rustHost is the platform of a target as Rust calls it.
