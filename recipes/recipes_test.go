@@ -380,7 +380,7 @@ func TestJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring", "wheels"} {
+		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring", "wheels", "rust"} {
 			if strings.Contains(strings.ToLower(string(data)), `"`+key+`":`) {
 				t.Errorf("%T: %s is in its JSON", value, key)
 			}

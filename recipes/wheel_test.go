@@ -2,6 +2,8 @@ package recipes
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +43,10 @@ func TestWheels(t *testing.T) {
 	for _, d := range s.Distros() {
 		if len(d.WheelPackages()) == 0 {
 			t.Errorf("%s: no packages to build wheels with", d.Codename)
+		}
+		// The version of the compiler is that of a package.
+		if !slices.ContainsFunc(d.Rust.Packages, func(name string) bool { return strings.HasPrefix(name, "rustc") }) {
+			t.Errorf("%s: no compiler among the packages of Rust", d.Codename)
 		}
 	}
 	if w, ok := s.Wheel("requests", "trixie"); ok || !cmp.Equal(w, Wheel{}) {

@@ -18,6 +18,10 @@ import (
 	"github.com/pybake/pybake/wheels/cargo"
 )
 
+// CratesFile is the list of crates of a wheel, in its artifact: a line "HEX  FILE" for
+// each, the SHA-256 of its archive and the name of that.
+const CratesFile = "logs/crates.txt"
+
 // fetchCrates brings the crates of the source into the cache. Those that are not there
 // are fetched by the cargo that builds, in a throwaway container that has a network, a
 // project which depends on them (see cargo.Lock.Request), and nothing of the source.
@@ -64,19 +68,23 @@ done`
 
 // askCargo has cargo fetch, and puts all that it got into the cache.
 func (t *task) askCargo(ctx context.Context) error {
+	request, err := t.cargoRequest()
+	if err != nil {
+		return err
+	}
+	programs := "/usr/bin:/bin"
+	if t.rustPath != "" {
+		programs = t.rustPath + ":" + programs
+	}
 	c, err := t.b.Engine.Start(ctx, engine.Spec{
 		Image: t.tools.image, Purpose: "crates-" + t.p.distroTarget().String(), Limit: time.Hour, PIDs: 500, Memory: 2 << 30,
 		Network: true, CABundle: t.b.Distros.CABundle, Proxy: t.b.Distros.Proxy,
-		Env: []string{"CARGO_HOME=" + fetchHome, "CARGO_TERM_COLOR=never", "CARGO_TERM_PROGRESS_WHEN=never", "PATH=" + path.Join("/", t.rustPath) + ":/usr/bin:/bin"},
+		Env: []string{"CARGO_HOME=" + fetchHome, "CARGO_TERM_COLOR=never", "CARGO_TERM_PROGRESS_WHEN=never", "PATH=" + programs},
 	})
 	if err != nil {
 		return err
 	}
 	defer c.Remove(ctx)
-	request, err := t.cargoRequest()
-	if err != nil {
-		return err
-	}
 	if err := c.Put(ctx, "/", request); err != nil {
 		return err
 	}
@@ -97,7 +105,11 @@ func (t *task) askCargo(ctx context.Context) error {
 
 // cargoRequest is a tar of what cargo is asked for, and of its configuration.
 func (t *task) cargoRequest() (io.Reader, error) {
-	files := t.b.Cargo.files(path.Base(fetchHome))
+	config, err := t.b.Cargo()
+	if err != nil {
+		return nil, err
+	}
+	files := config.files(path.Base(fetchHome))
 	for i, l := range t.rust.locks {
 		for _, f := range l.Request() {
 			files = append(files, fetch.MemFile{Name: fmt.Sprintf("lock%d/%s", i, f.Name), Data: f.Data})
@@ -105,7 +117,7 @@ func (t *task) cargoRequest() (io.Reader, error) {
 	}
 	var text bytes.Buffer
 	w := tar.NewWriter(&text)
-	err := fetch.PackFiles(w, files, fetch.Rules{Top: fetchDir[1:], UID: 1000, GID: 1000, MTime: time.Unix(0, 0)})
+	err = fetch.PackFiles(w, files, fetch.Rules{Top: fetchDir[1:], UID: 1000, GID: 1000, MTime: time.Unix(0, 0)})
 	if err == nil {
 		err = w.Close()
 	}

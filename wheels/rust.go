@@ -99,7 +99,7 @@ type NoCargoLockError struct {
 
 func (e *NoCargoLockError) Error() string {
 	return fmt.Sprintf("it is built with Rust and brings no Cargo.lock, so nothing says which crates: "+
-		"put one beside recipes/wheels/%[1]s.toml, and into that: cargo-lock = \"%[1]s.Cargo.lock\"", e.Name)
+		"put one (cargo generate-lockfile makes it) beside recipes/wheels/%[1]s.toml, and into that: cargo-lock = \"%[1]s.Cargo.lock\"", e.Name)
 }
 
 // rustHost is the platform of a target as Rust calls it.
@@ -228,6 +228,20 @@ func (t *task) crates(ctx context.Context) (err error) {
 		return err
 	}
 	return t.toolchain(ctx)
+}
+
+// compiled runs what may choose another compiler than the pinned one, and says whether
+// the pin still holds.
+func (t *task) compiled(pinned bool, choose func() error) (bool, error) {
+	before := t.pin.Rust
+	err := choose()
+	if err == nil && pinned && t.pin.Rust != before {
+		pinned = false
+		if t.b.Frozen {
+			err = &UnpinnedError{Name: t.pkg.Name, Version: t.pkg.Version, Changed: true}
+		}
+	}
+	return pinned, err
 }
 
 // crated is a source with the crates beside it.

@@ -45,6 +45,9 @@ func (b *Builder) makeRust(ctx context.Context, p *Plan, under *toolchain, rust 
 	}
 	file := fetch.File{Name: rust.File(), SHA256: rust.SHA256}
 	got, err := b.Fetcher.Get(ctx, []fetch.File{file}, b.Tools)
+	if errors.As(err, new(*fetch.FailedError)) {
+		err = fmt.Errorf("%w\nname what has it in pybake.toml: sources = [\"/srv/mirror\"]", err)
+	}
 	if err != nil {
 		return "", err
 	}

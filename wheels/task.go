@@ -15,6 +15,7 @@ import (
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/cargo"
 	"github.com/pybake/pybake/wheels/sdist"
 	"github.com/pybake/pybake/wheels/whl"
 )
@@ -89,21 +90,18 @@ func (t *task) run(ctx context.Context) (w *Wheel, err error) {
 		return nil, err
 	}
 	t.step = "toolchain"
-	settled := t.pin.Rust
-	if err := t.toolchain(ctx); err != nil {
+	if pinned, err = t.compiled(pinned, func() error { return t.toolchain(ctx) }); err != nil {
 		return nil, err
 	}
-	pinned = pinned && t.pin.Rust == settled
 	if pinned && !t.b.Verify {
 		if w, err := t.found(ctx); w != nil || err != nil {
 			return w, err
 		}
 	}
 	t.step = "crates"
-	if err := t.crates(ctx); err != nil {
+	if pinned, err = t.compiled(pinned, func() error { return t.crates(ctx) }); err != nil {
 		return nil, err
 	}
-	pinned = pinned && t.pin.Rust == settled
 	t.step = "build"
 	jobs, release, err := t.b.queue.acquire(ctx, t.expected(), t.memory())
 	if err != nil {
@@ -241,6 +239,12 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err := copyLog(t.log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
 		return nil, err
 	}
+	if t.rust.digest != "" {
+		list := cargo.Listing(cargo.Union(t.rust.locks))
+		if err := os.WriteFile(filepath.Join(draft.Dir(), CratesFile), []byte(list), 0o644); err != nil {
+			return nil, err
+		}
+	}
 	pins, err := t.b.Pins.Read()
 	if err != nil {
 		return nil, err
@@ -366,7 +370,7 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 // the Python that made them, for they are those of the sdist.
 func (t *task) shared(w *whl.Wheel) bool {
 	// A source that has something to compile may have left it out here.
-	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil || t.src.Compiled > 0 || t.src.HasCargo {
+	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil || t.src.Compiled > 0 || t.src.HasCargo || t.rust.digest != "" {
 		return false
 	}
 	for _, tag := range w.Tags {

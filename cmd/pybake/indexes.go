@@ -42,13 +42,9 @@ func (a *app) finder(p *project.Project, l *lock.Lock, baked *artifacts.Artifact
 	if client.Netrc, err = a.netrc(); err != nil {
 		return nil, err
 	}
-	config, err := a.cargoConfig(p)
-	if err != nil {
-		return nil, err
-	}
 	return &wheels.Finder{
 		Index: client, IndexFirst: named.byProject, Fetcher: &fetch.Fetcher{Cache: downloads, Offline: a.flags.offline},
-		Cargo: config, Tools: python.Named(p.Sources, client.HTTP),
+		Cargo: func() (wheels.CargoConfig, error) { return a.cargoConfig(p) }, Tools: python.Named(p.Sources, client.HTTP),
 	}, nil
 }
 

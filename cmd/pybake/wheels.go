@@ -60,6 +60,12 @@ told together, and the next run builds only what is missing. In the end the
 whole house is installed, imported and checked in a clean container with neither
 compiler nor network.
 
+What is built with Rust gets the crates of its Cargo.lock, checked by their
+hashes and fetched by the cargo that builds, from where the machine's or the
+project's configuration of cargo says: config.toml in CARGO_HOME, or
+.cargo/config.toml beside pybake.toml. It is compiled by the distro's newest
+Rust, or by one of recipes/rust.toml if that is too old.
+
 LOCK is a requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock,
 pdm.lock or Pipfile.lock; without one it is what pybake.toml says. What it needs
 is decided for the target, never for this machine. Without --python it is that

@@ -8,7 +8,8 @@
 //	store   = "baked"     the store, relative to this file
 //	sources = ["/srv/mirror", "https://mirror.example.org/python/"]
 //	                      where CPython sources are looked for, in order, before
-//	                      anywhere else: directories and http or https addresses
+//	                      anywhere else, and toolchains of Rust, nowhere else:
+//	                      directories and http or https addresses
 //
 //	[distros.trixie]      how this project gets a distro
 //	mirror = "https://mirror.example.org/debian"    its apt mirror

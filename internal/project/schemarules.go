@@ -20,7 +20,7 @@ var rules = map[string]rule{
 	"Project.python":  {text: "The Python of a verb that is given none: a version, or a series.", pattern: pythonPattern, example: "3.13.5"},
 	"Project.distro":  {text: "The distro of a verb that is given none: a codename of Debian or Ubuntu.", pattern: codenamePattern, example: "trixie"},
 	"Project.store":   {text: "The directory of artifacts, relative to this file.", value: "baked"},
-	"Project.sources": {text: "Where CPython sources are looked for, in order, before anywhere else: directories and http or https addresses.", list: true, example: []string{"/srv/mirror"}},
+	"Project.sources": {text: "Where CPython sources are looked for, in order, before anywhere else, and toolchains of Rust: directories and http or https addresses.", list: true, example: []string{"/srv/mirror"}},
 	"Project.distros": {text: "How this project gets a distro, by codename.", names: codenamePattern},
 	"Project.wheels":  {text: "How wheelhouses are made."},
 	"Project.index":   {text: "Package indexes; the first one has priority."},

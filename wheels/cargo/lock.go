@@ -144,12 +144,17 @@ func sorted(crates []Crate) []Crate {
 	return slices.Compact(crates)
 }
 
-// Digest is one hash of a set of crates, "sha256:…": that of a line "HEX  FILE" for
-// each of them, sorted, as sha256sum prints it.
-func Digest(crates []Crate) string {
-	h := sha256.New()
+// Listing is a set of crates as sha256sum prints it: a line "HEX  FILE" for each.
+func Listing(crates []Crate) string {
+	var b strings.Builder
 	for _, c := range crates {
-		fmt.Fprintf(h, "%s  %s\n", c.SHA256, c.File())
+		fmt.Fprintf(&b, "%s  %s\n", c.SHA256, c.File())
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+	return b.String()
+}
+
+// Digest is the hash of a set of crates: "sha256:…" of its Listing.
+func Digest(crates []Crate) string {
+	sum := sha256.Sum256([]byte(Listing(crates)))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
