@@ -168,15 +168,12 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 		return nil, err
 	}
 	defer log.Close()
-	checks, err := b.house(ctx, p, draft.Dir(), wheels, log)
+	g, err := b.gate(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	pins, err := b.Pins.Read()
-	if err != nil {
-		return nil, err
-	}
-	inputs, err := b.Inputs(ctx, p, pins)
+	defer g.Close()
+	inputs, checks, err := b.house(ctx, p, g, draft.Dir(), wheels, log)
 	if err != nil {
 		return nil, err
 	}
@@ -248,22 +245,38 @@ func (b *Builder) base(ctx context.Context, p *Plan) error {
 }
 
 // house writes the house, finds the packages of the distro that it needs, and
-// proves it.
-func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Wheel, log io.Writer) ([]artifacts.Check, error) {
-	g, err := b.gate(ctx, p)
-	if err != nil {
-		return nil, err
-	}
+// proves it. It returns what the house depends on.
+func (b *Builder) house(ctx context.Context, p *Plan, g *gate.Gate, dir string, wheels []*Wheel, log io.Writer) ([]artifacts.Input, []artifacts.Check, error) {
 	apt, err := b.aptPackages(ctx, p, g, wheels)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	pins, err := b.Pins.Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	inputs, err := b.Inputs(ctx, p, pins)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := artifacts.NewKey(Kind, inputs)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := p.writeHouse(dir, wheels, apt); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	house := gate.House{Dir: dir, Apt: apt, Project: p.project(), ImportSkip: map[string]map[string]string{}}
+	store, err := filepath.Abs(b.Store.Dir())
+	if err != nil {
+		return nil, nil, err
+	}
+	house := gate.House{
+		Dir: dir, Apt: apt, Project: p.project(), ImportSkip: map[string]map[string]string{},
+		Key: string(key), SHA256: map[string]string{}, Owner: p.Name + " in " + store,
+	}
 	for _, w := range wheels {
 		house.Wheels = append(house.Wheels, w.facts)
+		house.SHA256[w.File] = w.SHA256
 		recipe := p.recipe(w.Name, w.Version)
 		house.ImportSkip[w.Name] = recipe.ImportSkip
 	}
@@ -273,7 +286,7 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var failed []artifacts.Check
 	for _, c := range checks {
@@ -282,9 +295,9 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		}
 	}
 	if len(failed) > 0 {
-		return nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
+		return nil, nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
 	}
-	return checks, nil
+	return inputs, checks, nil
 }
 
 // project are the names of the project itself and its workspace.
