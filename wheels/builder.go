@@ -198,11 +198,31 @@ func (b *Builder) prepare(ctx context.Context, p *Plan) error {
 	if err := b.base(ctx, p); err != nil {
 		return err
 	}
+	return b.remember(p)
+}
+
+// remember looks up how long it took to build what the plan may build. Of other
+// artifacts nothing is read: there may be thousands.
+func (b *Builder) remember(p *Plan) error {
+	names, err := b.Store.Names(KindWheel)
+	if err != nil {
+		return err
+	}
 	b.past = map[string]time.Duration{}
-	all, _ := b.Store.List()
-	for _, a := range slices.Backward(all) { // the newest last, so that it counts
-		if a.Kind == KindWheel {
-			b.past[a.Labels["name"]] = a.Finished.Sub(a.Started)
+	for _, pkg := range p.Packages {
+		if pkg.Origin != "sdist" {
+			continue
+		}
+		var last time.Time
+		first, _ := slices.BinarySearch(names, pkg.Name+"-")
+		for _, name := range names[first:] {
+			if !strings.HasPrefix(name, pkg.Name+"-") {
+				break
+			}
+			a, err := b.Store.Lookup(KindWheel + "/" + name)
+			if err == nil && a.Labels["name"] == pkg.Name && a.Finished.After(last) {
+				b.past[pkg.Name], last = a.Finished.Sub(a.Started), a.Finished
+			}
 		}
 	}
 	return nil
