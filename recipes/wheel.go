@@ -72,7 +72,11 @@ type WheelWhen struct {
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
 // it says nothing if there is none. For a version of the package, ask it [Wheel.At].
 func (s *Set) Wheel(name, codename string) (Wheel, bool) {
-	w, ok := s.wheels[pep.NormalizeName(name)]
+	name = pep.NormalizeName(name)
+	w, ok := s.wheels[name]
+	if !ok {
+		w, ok = shipped(name)
+	}
 	if on, differs := w.Distros[codename]; differs {
 		if on.Build != nil {
 			w.Build = on.Build
@@ -86,7 +90,26 @@ func (s *Set) Wheel(name, codename string) (Wheel, bool) {
 }
 
 // Wheels are the names of the packages that have a recipe, sorted.
-func (s *Set) Wheels() []string { return slices.Sorted(maps.Keys(s.wheels)) }
+func (s *Set) Wheels() []string {
+	names := slices.Collect(maps.Keys(s.wheels))
+	entries, _ := embedded.ReadDir("wheels") // it is there
+	for _, entry := range entries {
+		names = append(names, strings.TrimSuffix(entry.Name(), ".toml"))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// shipped is an embedded recipe.
+func shipped(name string) (w Wheel, ok bool) {
+	if !has(embedded, "wheels")(name) {
+		return Wheel{}, false
+	}
+	if _, err := decode(embedded, path.Join("wheels", name+".toml"), &w); err != nil {
+		panic(err) // a test reads all of them
+	}
+	return w, true
+}
 
 // At is w with what it says for a version; "" is one of which nothing is known.
 func (w Wheel) At(version string) Wheel {
@@ -221,7 +244,7 @@ func (p *problems) modules(key string, reasons map[string]string) {
 
 // checkWheels finds references of wheel recipes to distros that do not exist.
 func (s *Set) checkWheels(errs *strict.Errors) {
-	for _, name := range s.Wheels() {
+	for _, name := range slices.Sorted(maps.Keys(s.wheels)) {
 		for _, codename := range slices.Sorted(maps.Keys(s.wheels[name].Distros)) {
 			if _, ok := s.distros[codename]; !ok {
 				*errs = append(*errs, &strict.Error{
