@@ -176,12 +176,12 @@ func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Req
 	if err != nil {
 		return err
 	}
-	_, lockPath, err := a.pins()
-	if err != nil {
-		return err
+	pins := &project.Pins{Path: p.LockPath(store.Dir())}
+	if _, err := pins.Read(); err != nil {
+		return &advised{err, statusUsage, ""}
 	}
 	h := &house{project: p, req: req, plan: plan, flags: f, done: func() error { return nil }, Builder: &wheels.Builder{
-		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), Pins: &project.Pins{Path: lockPath},
+		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), Pins: pins,
 		Jobs: f.jobs, Frozen: f.frozen, Verify: f.verify, Git: a.git(),
 	}}
 	h.Python, err = storedPython(store, plan.Python, plan.Distro, plan.Arch)
