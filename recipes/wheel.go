@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/strict"
 )
@@ -140,9 +140,9 @@ func (w Wheel) Building() Wheel {
 }
 
 var (
-	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	keepPattern     = regexp.MustCompile(`^(tests|headers|sources|docs|metadata|typing)$`)
-	settingPattern  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	variablePattern = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	keepPattern     = pattern.New(`^(tests|headers|sources|docs|metadata|typing)$`)
+	settingPattern  = pattern.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
 	// taken are the variables that a build sets itself, so that it is the same
 	// everywhere.

@@ -44,7 +44,7 @@ var rows = [][]string{
 	{"artifacts/publish"},
 	{"artifacts", "artifacts/apt", "artifacts/serve", "artifacts/sign", "artifacts/simple", "internal/engine", "internal/index"},
 	{"internal/elfcheck", "internal/elfcheck/elftest", "internal/fetch", "internal/pep"},
-	{"internal/strict", "internal/depcheck"},
+	{"internal/strict", "internal/depcheck", "internal/pattern"},
 }
 
 // only are the packages of ours that a package may import, where those below it
@@ -59,16 +59,17 @@ var only = map[string][]string{
 	"internal/fetch":          {},
 	"internal/image/bundle":   {},
 	"internal/image/install":  {"internal/engine"},
-	"internal/image/layer":    {},
+	"internal/image/layer":    {"internal/pattern"},
 	"internal/image/oci":      {"internal/image/layer"},
 	"internal/image/run":      {"internal/engine", "internal/project"},
 	"internal/index":          {"internal/fetch", "internal/pep", "internal/strict"},
 	"internal/pep":            {},
-	"internal/project":        {"internal/pep", "internal/strict"},
+	"internal/pattern":        {},
+	"internal/project":        {"internal/pattern", "internal/pep", "internal/strict"},
 	"internal/refresh/repin":  {"internal/distro", "internal/project"},
 	"internal/refresh/report": {},
-	"internal/refresh/watch":  {"artifacts/sign", "internal/fetch", "internal/strict", "recipes"},
-	"recipes":                 {"internal/pep", "internal/strict"},
+	"internal/refresh/watch":  {"artifacts/sign", "internal/fetch", "internal/pattern", "internal/strict", "recipes"},
+	"recipes":                 {"internal/pattern", "internal/pep", "internal/strict"},
 	"wheels/build":            {"internal/engine", "internal/fetch", "internal/pep", "wheels/sdist"},
 	"wheels/gate": {
 		"artifacts", "internal/distro", "internal/engine", "internal/elfcheck", "internal/pep", "internal/project", "recipes", "wheels/whl",
