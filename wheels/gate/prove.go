@@ -87,15 +87,12 @@ type proof struct {
 	aptErr error             // a finding
 }
 
-func (g *Gate) prove(ctx context.Context, h House, log io.Writer) ([]artifacts.Check, error) {
+// newProof is a proof of which nothing has been done.
+func (g *Gate) newProof(ctx context.Context, h House, log io.Writer) (*proof, error) {
 	p := &proof{Gate: g, house: h, parts: g.parts(h.Wheels, h.Project...), log: log}
 	together(p.parts).trace(func(string) bool { return true }, nil)
 	var err error
 	if p.ready, err = g.Ready(ctx); err != nil {
-		return nil, err
-	}
-	files, err := timed(filesCheck, func() (string, error) { return notOverwritten(h.Dir, p.parts, layout{g.Series}.site()) })
-	if err != nil {
 		return nil, err
 	}
 	text, err := os.ReadFile(filepath.Join(h.Dir, "apt.txt"))
@@ -104,6 +101,18 @@ func (g *Gate) prove(ctx context.Context, h House, log io.Writer) ([]artifacts.C
 	}
 	p.apt, p.aptErr = listed(string(text), h.Apt)
 	p.new = g.newRecord(h, p.parts, state(p.ready, p.apt))
+	return p, nil
+}
+
+func (g *Gate) prove(ctx context.Context, h House, log io.Writer) ([]artifacts.Check, error) {
+	p, err := g.newProof(ctx, h, log)
+	if err != nil {
+		return nil, err
+	}
+	files, err := timed(filesCheck, func() (string, error) { return notOverwritten(h.Dir, p.parts, layout{g.Series}.site()) })
+	if err != nil {
+		return nil, err
+	}
 	checks, reason, err := p.fromLast(ctx)
 	if err != nil {
 		return nil, err
