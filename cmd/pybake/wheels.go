@@ -58,7 +58,10 @@ network, with build requirements that were resolved once and are pinned with
 hashes in pybake.lock. A package that fails stops no other; all failures are
 told together, and the next run builds only what is missing. In the end the
 whole house is installed, imported and checked in a clean container with neither
-compiler nor network.
+compiler nor network. The engine keeps the container of the last house as an
+image: of the next one only what differs is installed, and only what has changed
+or may notice is imported, if nothing else has moved. The checks say how many
+wheels were proved when; with --verify-reproducible all are proved anew.
 
 LOCK is a requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock,
 pdm.lock or Pipfile.lock; without one it is what pybake.toml says. What it needs

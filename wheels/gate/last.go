@@ -56,7 +56,7 @@ func (p *proof) makeImage(ctx context.Context, c *engine.Container) error {
 	if err != nil || len(label) > maxLabel {
 		return err
 	}
-	labels := p.labels(provedPurpose)
+	labels := p.labels(ProvedImage)
 	labels[recordLabel] = label
 	ref := provedRef(p.Target, p.house.Owner)
 	last, found, err := p.Distros.Engine.Image(ctx, ref)

@@ -14,10 +14,10 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 )
 
-// What images of this package are for; a part of their names.
+// What images of this package are, as labels and names say it.
 const (
-	readyPurpose  = "proof"
-	provedPurpose = "proved"
+	readyImage  = "proof"
+	ProvedImage = "proved" // has a house that was proved, for the next proof to begin with
 )
 
 // Ready makes sure that the engine has the image that proofs begin with, and
@@ -25,7 +25,7 @@ const (
 // on, and an empty virtual environment.
 func (g *Gate) Ready(ctx context.Context) (string, error) {
 	sum := hashOf(Format, g.Base.Digest, g.PythonPackages, g.Python, g.Prefix, string(houseScript))
-	ref := "pybake/" + readyPurpose + ":" + g.Target.String() + "-" + sum[:12]
+	ref := "pybake/" + readyImage + ":" + g.Target.String() + "-" + g.Series + "-" + sum[:12]
 	if _, found, err := g.Distros.Engine.Image(ctx, ref); found || err != nil {
 		return ref, err
 	}
@@ -71,7 +71,7 @@ func (g *Gate) makeReady(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.Commit(ctx, ref, engine.ImageConfig{Labels: g.labels(readyPurpose)})
+	_, err = c.Commit(ctx, ref, engine.ImageConfig{Labels: g.labels(readyImage)})
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ const (
 // provedRef is the name of the image of the last house that was proved for
 // somebody.
 func provedRef(t distro.Target, owner string) string {
-	return "pybake/" + provedPurpose + ":" + t.String() + "-" + hashOf(owner)[:12]
+	return "pybake/" + ProvedImage + ":" + t.String() + "-" + hashOf(owner)[:12]
 }
 
 // encode is the record as the value of a label: JSON, gzip, base64.

@@ -20,8 +20,7 @@ var bundled = []string{"pip", "setuptools", "wheel", "distribute"}
 
 // since works out what of a house is to be proved when old was: what has changed,
 // and all that could notice. For that it goes by what the wheels say that they
-// require, and by what their imports were seen to look at; each leads on to those
-// that look at them. A reason says why the whole house is to be proved.
+// require, and by what their imports were seen to look at. A reason says why the whole house is to be proved.
 func since(old, new *record, parts []*part) (d difference, reason string) {
 	d.remove, d.again = []string{}, []string{}
 	if old.State != new.State {
@@ -71,7 +70,7 @@ func since(old, new *record, parts []*part) (d difference, reason string) {
 	if len(names) == 0 {
 		return d, ""
 	}
-	if reason := d.spread(old, new, names, tops, touch); reason != "" {
+	if reason := d.spread(old, new, names, tops); reason != "" {
 		return d, reason
 	}
 	slices.Sort(d.again)
@@ -81,15 +80,17 @@ func since(old, new *record, parts []*part) (d difference, reason string) {
 	return d, ""
 }
 
-// spread adds to again what could notice that something has changed.
-func (d *difference) spread(old, new *record, names, tops map[string]bool, touch func(string, *known)) (reason string) {
+// spread adds to again what could notice that something has changed. What is only
+// used anew has the files that it had: who has not read them cannot notice.
+func (d *difference) spread(old, new *record, names, tops map[string]bool) (reason string) {
 	in := func(set map[string]bool, list ...[]string) bool {
 		return slices.ContainsFunc(slices.Concat(list...), func(s string) bool { return set[s] })
 	}
+	anew, read := maps.Clone(names), maps.Clone(tops)
 	for found := true; found; {
 		found = false
 		for _, name := range slices.Sorted(maps.Keys(new.Wheels)) {
-			if names[name] {
+			if anew[name] {
 				continue
 			}
 			k := old.Wheels[name]
@@ -97,10 +98,12 @@ func (d *difference) spread(old, new *record, names, tops map[string]bool, touch
 			if err := json.Unmarshal(k.Used, &u); err != nil {
 				return fmt.Sprintf("of %s nothing is known: %v", name, err)
 			}
-			if u.All || k.Linked && d.linked || in(names, k.Requires, u.Dists) || in(tops, k.Tops, u.Reads, u.Wants) {
+			if u.All || k.Linked && d.linked || in(names, k.Requires, u.Dists) || in(tops, k.Tops, u.Wants) || in(read, u.Reads) {
 				d.again = append(d.again, name)
-				touch(name, k)
-				found = true
+				anew[name], found = true, true
+				for _, top := range k.Tops {
+					read[top] = true
+				}
 			}
 		}
 	}
