@@ -74,7 +74,8 @@
 //   - pip check, and installed is the lock: of the whole.
 //   - Used is what is new, what requires it by its metadata, what shares a top-level
 //     name with it, and whose import depended on anything that has changed; then who
-//     read files of those. ELF files are looked at if any that is linked has changed.
+//     read files of those. ELF files are looked at if any that is linked has changed, or
+//     what wheels require.
 //
 // Proved from its beginning is a house when a check fails so, when wheels that have
 // changed share files with others or may be part of the environment itself, when a

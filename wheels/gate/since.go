@@ -12,7 +12,7 @@ type difference struct {
 	install []*part  // that are not in the other one, or are other ones there
 	remove  []string // names of those that are not in this one, or are other ones here
 	again   []string // names of wheels to use anew
-	linked  bool     // files that are linked have changed
+	linked  bool     // files that are linked have changed, or through whom wheels come by those of others
 }
 
 // bundled are distributions that an environment may have by itself.
@@ -45,8 +45,8 @@ func since(old, new *record, parts []*part) (d difference, reason string) {
 				return d, p.Label + " has files in the place of another wheel's"
 			}
 			d.install = append(d.install, p)
-			d.linked = d.linked || now.Linked
 		}
+		d.linked = d.linked || now.Linked || before == nil || !slices.Equal(before.Requires, now.Requires)
 		d.again = append(d.again, p.Name)
 		touch(p.Name, now)
 	}
@@ -59,7 +59,7 @@ func since(old, new *record, parts []*part) (d difference, reason string) {
 			return d, name + " had files in the place of another wheel's"
 		}
 		d.remove = append(d.remove, name)
-		d.linked = d.linked || before.Linked
+		d.linked = d.linked || before.Linked || now == nil
 		touch(name, before)
 	}
 	for name := range names {
