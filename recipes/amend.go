@@ -25,7 +25,7 @@ type Amendment struct {
 // on a distro: each array with all that it has now, for an array replaces the whole
 // array. build is where it is in force, among the distros if it differs there.
 func (s *Set) Amend(name, codename string, a Amendment) string {
-	w := s.wheels[pep.NormalizeName(name)]
+	w, _ := s.wheel(pep.NormalizeName(name))
 	on := w.Distros[codename]
 	var b strings.Builder
 	list := func(key string, have, more []string) {

@@ -2,11 +2,11 @@ package recipes
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -65,10 +65,10 @@ type PackageFormat struct {
 }
 
 var (
-	codenamePattern = regexp.MustCompile(`^[a-z]+$`)
-	packagePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
-	tagPattern      = regexp.MustCompile(`^[a-z][a-z0-9.]*[0-9]$`)
-	dottedPattern   = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*$`)
+	codenamePattern = pattern.New(`^[a-z]+$`)
+	packagePattern  = pattern.New(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
+	tagPattern      = pattern.New(`^[a-z][a-z0-9.]*[0-9]$`)
+	dottedPattern   = pattern.New(`^[0-9]+(\.[0-9]+)*$`)
 )
 
 // problems are what is wrong with the values, beyond their types.
@@ -114,7 +114,7 @@ func (p *problems) required(key, value string) bool {
 	return value != ""
 }
 
-func (p *problems) match(key, value string, pattern *regexp.Regexp, want string) {
+func (p *problems) match(key, value string, pattern *pattern.Regexp, want string) {
 	if p.required(key, value) && !pattern.MatchString(value) {
 		p.add(key, "%q: want %s", value, want)
 	}
@@ -132,14 +132,14 @@ func (p *problems) date(key, value string) {
 	}
 }
 
-func (p *problems) list(key string, values []string, pattern *regexp.Regexp, want string) {
+func (p *problems) list(key string, values []string, pattern *pattern.Regexp, want string) {
 	if len(values) == 0 {
 		p.add(key, "missing or empty")
 	}
 	p.each(key, values, pattern, want)
 }
 
-func (p *problems) each(key string, values []string, pattern *regexp.Regexp, want string) {
+func (p *problems) each(key string, values []string, pattern *pattern.Regexp, want string) {
 	seen := map[string]bool{}
 	for i, value := range values {
 		switch {

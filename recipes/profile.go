@@ -6,10 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 
 	"github.com/ulikunitz/xz"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -37,7 +37,7 @@ type Profile struct {
 // maxProfile bounds the tar of a profile. Those of today have 2 MB.
 const maxProfile = 64 << 20
 
-var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var digestPattern = pattern.New(`^sha256:[0-9a-f]{64}$`)
 
 // Profile is the profile that was trained for a series on a distro.
 func (s *Set) Profile(series, codename, arch string) (Profile, bool) {
@@ -68,7 +68,7 @@ func (p Profile) Tar() ([]byte, error) {
 
 // loadProfiles reads the profiles. An archive is the project's, if that has one.
 func (s *Set) loadProfiles(project fs.FS, errs *strict.Errors) {
-	s.profiles = loadDir(project, "profiles", func(string) Profile { return Profile{} }, Profile.problems, errs)
+	s.profiles = loadDir(project, "profiles", all, func(string) Profile { return Profile{} }, Profile.problems, errs)
 	for name, p := range s.profiles {
 		file := path.Join("profiles", name+".tar.xz")
 		p.file = func() ([]byte, error) { return fs.ReadFile(embedded, file) }

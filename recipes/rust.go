@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -36,9 +36,9 @@ func (t Toolchain) File() string { return "rust-" + t.Version + "-" + t.Host + "
 const rustFile = "rust.toml"
 
 var (
-	hostPattern      = regexp.MustCompile(`^[a-z0-9_]+(-[a-z0-9_]+){2,3}$`)
-	toolchainPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
-	lockPattern      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]*$`)
+	hostPattern      = pattern.New(`^[a-z0-9_]+(-[a-z0-9_]+){2,3}$`)
+	toolchainPattern = pattern.New(`^[0-9]+\.[0-9]+\.[0-9]+$`)
+	lockPattern      = pattern.New(`^[A-Za-z0-9_][A-Za-z0-9._+-]*$`)
 )
 
 // Toolchains are those of the project, in its order.
@@ -76,12 +76,27 @@ func (s *Set) loadToolchains(project fs.FS, errs *strict.Errors) {
 	s.toolchains = file.Toolchains
 }
 
-// CargoLock is the text of a lock that a recipe names ("foo-1.2.Cargo.lock").
-func (s *Set) CargoLock(name string) []byte { return s.cargoLocks[name] }
+// CargoLock is the text of a lock that a recipe names ("foo-1.2.Cargo.lock"): the
+// project's, else an embedded one; nil if there is none.
+func (s *Set) CargoLock(name string) []byte {
+	text, _ := s.cargoLock(name)
+	return text
+}
 
-// loadCargoLocks reads the locks that recipes name, the project's before an embedded one.
-func (s *Set) loadCargoLocks(project fs.FS, errs *strict.Errors) {
-	s.cargoLocks = map[string][]byte{}
+func (s *Set) cargoLock(name string) (text []byte, err error) {
+	for _, source := range []fs.FS{s.project, embedded} {
+		if source == nil || name == "" {
+			continue
+		}
+		if text, err = fs.ReadFile(source, path.Join("wheels", name)); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return text, err
+}
+
+// checkCargoLocks finds the locks that the project's recipes name and that are not there.
+func (s *Set) checkCargoLocks(errs *strict.Errors) {
 	for _, recipe := range slices.Sorted(maps.Keys(s.wheels)) {
 		w := s.wheels[recipe]
 		names := []string{w.CargoLock}
@@ -92,16 +107,7 @@ func (s *Set) loadCargoLocks(project fs.FS, errs *strict.Errors) {
 			if name == "" || !lockPattern.MatchString(name) {
 				continue
 			}
-			var err error
-			for _, source := range []fs.FS{project, embedded} {
-				if source == nil || s.cargoLocks[name] != nil {
-					continue
-				}
-				if s.cargoLocks[name], err = fs.ReadFile(source, path.Join("wheels", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					break
-				}
-			}
-			if s.cargoLocks[name] == nil {
+			if _, err := s.cargoLock(name); err != nil {
 				add(errs, path.Join("wheels", recipe+".toml"), fmt.Errorf("cargo-lock: %w", err))
 			}
 		}

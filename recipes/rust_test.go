@@ -57,8 +57,8 @@ func TestCargoLock(t *testing.T) {
 			t.Errorf("%s: %q", version, got)
 		}
 	}
-	if s.CargoLock("other.Cargo.lock") != nil || s.CargoLock("") != nil {
-		t.Error("a lock that no recipe names")
+	if s.CargoLock("none.Cargo.lock") != nil || s.CargoLock("") != nil {
+		t.Error("a lock that is not there")
 	}
 	if got := distro(t, s, "trixie").Rust; !cmp.Equal(got, Rust{[]string{"rustc-9"}, "/usr/lib/rust-9/bin"}) {
 		t.Errorf("%+v", got)

@@ -2,15 +2,16 @@ package recipes
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/strict"
 )
@@ -97,7 +98,7 @@ type WheelWhen struct {
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
 // it says nothing if there is none. For a version of the package, ask it [Wheel.At].
 func (s *Set) Wheel(name, codename string) (Wheel, bool) {
-	w, ok := s.wheels[pep.NormalizeName(name)]
+	w, ok := s.wheel(pep.NormalizeName(name))
 	if on, differs := w.Distros[codename]; differs {
 		if on.Build != nil {
 			w.Build = on.Build
@@ -110,8 +111,42 @@ func (s *Set) Wheel(name, codename string) (Wheel, bool) {
 	return w, ok
 }
 
+// wheel is a recipe as it is written.
+func (s *Set) wheel(name string) (Wheel, bool) {
+	if w, ok := s.wheels[name]; ok {
+		return w, true
+	}
+	return shipped(name)
+}
+
 // Wheels are the names of the packages that have a recipe, sorted.
-func (s *Set) Wheels() []string { return slices.Sorted(maps.Keys(s.wheels)) }
+func (s *Set) Wheels() []string {
+	names := slices.Collect(maps.Keys(s.wheels))
+	entries, _ := embedded.ReadDir("wheels") // it is there
+	for _, entry := range entries {
+		if name, ok := strings.CutSuffix(entry.Name(), ".toml"); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// shipped is an embedded recipe.
+func shipped(name string) (w Wheel, ok bool) {
+	file := path.Join("wheels", name+".toml")
+	if _, err := fs.Stat(embedded, file); err != nil {
+		return Wheel{}, false
+	}
+	_, err := decode(embedded, file, &w)
+	if err == nil {
+		err = errors.Join(w.loadPatches(nil, name)...)
+	}
+	if err != nil {
+		panic(err) // a test reads all of them
+	}
+	return w, true
+}
 
 // At is w with what it says for a version; "" is one of which nothing is known.
 func (w Wheel) At(version string) Wheel {
@@ -152,9 +187,9 @@ func (w Wheel) Building() Wheel {
 }
 
 var (
-	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	keepPattern     = regexp.MustCompile(`^(tests|headers|sources|docs|metadata|typing)$`)
-	settingPattern  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	variablePattern = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	keepPattern     = pattern.New(`^(tests|headers|sources|docs|metadata|typing)$`)
+	settingPattern  = pattern.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
 	// taken are the variables that a build sets itself, so that it is the same
 	// everywhere.
@@ -275,7 +310,7 @@ func (p *problems) modules(key string, reasons map[string]string) {
 
 // checkWheels finds references of wheel recipes to distros that do not exist.
 func (s *Set) checkWheels(errs *strict.Errors) {
-	for _, name := range s.Wheels() {
+	for _, name := range slices.Sorted(maps.Keys(s.wheels)) {
 		for _, codename := range slices.Sorted(maps.Keys(s.wheels[name].Distros)) {
 			if _, ok := s.distros[codename]; !ok {
 				*errs = append(*errs, &strict.Error{

@@ -175,15 +175,12 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 		return nil, err
 	}
 	defer log.Close()
-	checks, err := b.house(ctx, p, draft.Dir(), wheels, log)
+	g, err := b.gate(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	pins, err := b.Pins.Read()
-	if err != nil {
-		return nil, err
-	}
-	inputs, err := b.Inputs(ctx, p, pins)
+	defer g.Close()
+	inputs, checks, err := b.house(ctx, p, g, draft.Dir(), wheels, log)
 	if err != nil {
 		return nil, err
 	}
@@ -208,11 +205,31 @@ func (b *Builder) prepare(ctx context.Context, p *Plan) error {
 	if err := b.base(ctx, p); err != nil {
 		return err
 	}
+	return b.remember(p)
+}
+
+// remember looks up how long it took to build what the plan may build. Of other
+// artifacts nothing is read: there may be thousands.
+func (b *Builder) remember(p *Plan) error {
+	names, err := b.Store.Names(KindWheel)
+	if err != nil {
+		return err
+	}
 	b.past = map[string]time.Duration{}
-	all, _ := b.Store.List()
-	for _, a := range slices.Backward(all) { // the newest last, so that it counts
-		if a.Kind == KindWheel {
-			b.past[a.Labels["name"]] = a.Finished.Sub(a.Started)
+	for _, pkg := range p.Packages {
+		if pkg.Origin != "sdist" {
+			continue
+		}
+		var last time.Time
+		first, _ := slices.BinarySearch(names, pkg.Name+"-")
+		for _, name := range names[first:] {
+			if !strings.HasPrefix(name, pkg.Name+"-") {
+				break
+			}
+			a, err := b.Store.Lookup(KindWheel + "/" + name)
+			if err == nil && a.Labels["name"] == pkg.Name && a.Finished.After(last) {
+				b.past[pkg.Name], last = a.Finished.Sub(a.Started), a.Finished
+			}
 		}
 	}
 	return nil
@@ -255,22 +272,38 @@ func (b *Builder) base(ctx context.Context, p *Plan) error {
 }
 
 // house writes the house, finds the packages of the distro that it needs, and
-// proves it.
-func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Wheel, log io.Writer) ([]artifacts.Check, error) {
-	g, err := b.gate(ctx, p)
-	if err != nil {
-		return nil, err
-	}
+// proves it. It returns what the house depends on.
+func (b *Builder) house(ctx context.Context, p *Plan, g *gate.Gate, dir string, wheels []*Wheel, log io.Writer) ([]artifacts.Input, []artifacts.Check, error) {
 	apt, err := b.aptPackages(ctx, p, g, wheels)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	pins, err := b.Pins.Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	inputs, err := b.Inputs(ctx, p, pins)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := artifacts.NewKey(Kind, inputs)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := p.writeHouse(dir, wheels, apt); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	house := gate.House{Dir: dir, Apt: apt, Project: p.project(), ImportSkip: map[string]map[string]string{}}
+	store, err := filepath.Abs(b.Store.Dir())
+	if err != nil {
+		return nil, nil, err
+	}
+	house := gate.House{
+		Dir: dir, Apt: apt, Project: p.project(), ImportSkip: map[string]map[string]string{},
+		Key: string(key), SHA256: map[string]string{}, Owner: p.Name + " in " + store,
+	}
 	for _, w := range wheels {
 		house.Wheels = append(house.Wheels, w.facts)
+		house.SHA256[w.File] = w.SHA256
 		recipe := p.recipe(w.Name, w.Version)
 		house.ImportSkip[w.Name] = recipe.ImportSkip
 	}
@@ -280,7 +313,7 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var failed []artifacts.Check
 	for _, c := range checks {
@@ -289,9 +322,9 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		}
 	}
 	if len(failed) > 0 {
-		return nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
+		return nil, nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
 	}
-	return checks, nil
+	return inputs, checks, nil
 }
 
 // project are the names of the project itself and its workspace.

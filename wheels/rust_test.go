@@ -174,8 +174,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestCompiled: what is frozen gets no other compiler.
-func TestCompiled(t *testing.T) {
+// TestRustCompiled: what is frozen gets no other compiler.
+func TestRustCompiled(t *testing.T) {
 	for _, tt := range []struct{ pinned, changes, frozen, want, refused bool }{
 		{true, false, true, true, false}, {true, true, false, false, false}, {true, true, true, false, true}, {false, true, true, false, false},
 	} {

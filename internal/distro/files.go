@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 )
 
@@ -99,13 +99,13 @@ func (h Holder) rank(end, triple string) []int {
 
 var (
 	// foreign are packages for other targets than the distro's own programs.
-	foreign = regexp.MustCompile(`-cross$|-cross-|mingw|emscripten|wasi|^avr-|^dietlibc|^libklibc|^android-|^python3?-|^pypy|-dbg$|-dbgsym$|-udeb$|^lib(32|n32|o32|x32|64|hf|sf)`)
+	foreign = pattern.New(`-cross$|-cross-|mingw|emscripten|wasi|^avr-|^dietlibc|^libklibc|^android-|^python3?-|^pypy|-dbg$|-dbgsym$|-udeb$|^lib(32|n32|o32|x32|64|hf|sf)`)
 	// places are where compilers, linkers, pkg-config, CMake and shells look.
-	places = regexp.MustCompile(`^usr/s?bin/[^/]+$|^usr/include/|^usr/lib/.*(\.so|\.a|\.pc|/include/.*|/cmake/.*)$|^usr/share/(pkgconfig|cmake|[^/]+/cmake)/`)
+	places = pattern.New(`^usr/s?bin/[^/]+$|^usr/include/|^usr/lib/.*(\.so|\.a|\.pc|/include/.*|/cmake/.*)$|^usr/share/(pkgconfig|cmake|[^/]+/cmake)/`)
 	// elsewhere are places of other languages and compilers among them.
-	elsewhere = regexp.MustCompile(`^usr/lib/(gcc-cross|debug|python3[^/]*|pypy[^/]*|ruby|node_modules|R)/`)
+	elsewhere = pattern.New(`^usr/lib/(gcc-cross|debug|python3[^/]*|pypy[^/]*|ruby|node_modules|R)/`)
 	// multiarch is the directory of one architecture.
-	multiarch = regexp.MustCompile(`^usr/(?:lib/|include/)?([a-z0-9_]+-(?:linux|kfreebsd|gnu|w64)[a-z0-9-]*)/`)
+	multiarch = pattern.New(`^usr/(?:lib/|include/)?([a-z0-9_]+-(?:linux|kfreebsd|gnu|w64)[a-z0-9-]*)/`)
 )
 
 // usable is whether a build for the target finds the file.

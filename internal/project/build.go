@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/strict"
 )
@@ -65,9 +65,9 @@ type ArchivePin struct {
 }
 
 var (
-	sourcePattern = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=)$`) // h1: was of a tree
-	seriesPattern = regexp.MustCompile(`^3\.(0|[1-9][0-9]?)$`)
-	commitPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	sourcePattern = pattern.New(`^(sha256:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=)$`) // h1: was of a tree
+	seriesPattern = pattern.New(`^3\.(0|[1-9][0-9]?)$`)
+	commitPattern = pattern.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
 const directory = "directory "

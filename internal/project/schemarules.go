@@ -1,18 +1,19 @@
 package project
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Patterns of the schema that no check has as they are. All patterns of the schema
 // are in what RE2 and ECMA-262 have in common.
 var (
-	agePattern   = regexp.MustCompile(`^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$|^[1-9][0-9]{0,3}[dw]$`)
+	agePattern   = pattern.New(`^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$|^[1-9][0-9]{0,3}[dw]$`)
 	namePattern  = indexPattern // of a package, an extra, a group: PEP 508
-	rootPattern  = regexp.MustCompile(`^/`)
-	userSchema   = regexp.MustCompile(`^(app|root|[a-z_][a-z0-9_-]{0,31}:[1-9][0-9]{0,4})$`)
-	layersSchema = regexp.MustCompile(`^(` + strings.Join(layerNames, "|") + `)$`)
+	rootPattern  = pattern.New(`^/`)
+	userSchema   = pattern.New(`^(app|root|[a-z_][a-z0-9_-]{0,31}:[1-9][0-9]{0,4})$`)
+	layersSchema = pattern.New(`^(` + strings.Join(layerNames, "|") + `)$`)
 )
 
 // rules are what the schema says of the keys, by type and key.

@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -47,9 +47,9 @@ type Lock struct {
 }
 
 var (
-	namePattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
-	versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
-	hashPattern    = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	namePattern    = pattern.New(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
+	versionPattern = pattern.New(`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
+	hashPattern    = pattern.New(`^[0-9a-f]{64}$`)
 )
 
 // ownRegistry is how the origin of a crate of cargo's own registry ends.

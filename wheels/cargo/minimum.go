@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -107,7 +107,7 @@ func CrateMinimum(c Crate, archive string) (Need, error) {
 	}
 }
 
-var leadingPattern = regexp.MustCompile(`^[0-9]+(\.[0-9]+){0,2}`)
+var leadingPattern = pattern.New(`^[0-9]+(\.[0-9]+){0,2}`)
 
 // leading is the version that a text begins with: "1.96.0" of "1.96.0+dfsg1-1~deb13u1".
 func leading(text string) string { return leadingPattern.FindString(text) }

@@ -1,34 +1,35 @@
 package explain
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // compilerSigns are of compilers that are too old, and of limits.
 var compilerSigns = []sign{
-	{"-std=", regexp.MustCompile(`unrecognized command[- ]line option [‘'"]-std=((?:c|gnu)(?:\+\+)?\w+)`), func(r *reader, m []string) { r.oldCompiler("the compiler", standard(m[1])) }},
-	{"are supported by the C", regexp.MustCompile(`None of values \['((?:c|gnu)(?:\+\+)?\w+)'.*\] are supported by the C(?:PP)? compiler`), func(r *reader, m []string) { r.oldCompiler("the compiler", standard(m[1])) }},
-	{"language dialect", regexp.MustCompile(`requires the language dialect "(C(?:XX)?\d+)"`), func(r *reader, m []string) {
+	{"-std=", pattern.New(`unrecognized command[- ]line option [‘'"]-std=((?:c|gnu)(?:\+\+)?\w+)`), func(r *reader, m []string) { r.oldCompiler("the compiler", standard(m[1])) }},
+	{"are supported by the C", pattern.New(`None of values \['((?:c|gnu)(?:\+\+)?\w+)'.*\] are supported by the C(?:PP)? compiler`), func(r *reader, m []string) { r.oldCompiler("the compiler", standard(m[1])) }},
+	{"language dialect", pattern.New(`requires the language dialect "(C(?:XX)?\d+)"`), func(r *reader, m []string) {
 		r.oldCompiler("the compiler", strings.Replace(m[1], "CXX", "C++", 1))
 	}},
-	{"equires GCC", regexp.MustCompile(`(?i)requires (?:at least )?GCC ?(?:>=|version)? ?([\d.]*\d)`), func(r *reader, m []string) { r.oldCompiler("gcc", "gcc "+m[1]) }},
-	{"#error", regexp.MustCompile(`(?i)#error .*?((?:GCC|C\+\+) ?\d[\d.]*)(?:,)? (?:or (?:later|newer|higher|better|above)|is required|support|compiler)`), func(r *reader, m []string) { r.oldCompiler("the compiler", m[1]) }},
+	{"equires GCC", pattern.New(`(?i)requires (?:at least )?GCC ?(?:>=|version)? ?([\d.]*\d)`), func(r *reader, m []string) { r.oldCompiler("gcc", "gcc "+m[1]) }},
+	{"#error", pattern.New(`(?i)#error .*?((?:GCC|C\+\+) ?\d[\d.]*)(?:,)? (?:or (?:later|newer|higher|better|above)|is required|support|compiler)`), func(r *reader, m []string) { r.oldCompiler("the compiler", m[1]) }},
 
-	{"rustc", regexp.MustCompile(`requires rustc ([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
-	{"does not match extension requirement", regexp.MustCompile(`Rust [\d.]+ does not match extension requirement [>=^~]*([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
-	{"Rust", regexp.MustCompile(`(?i)requires Rust (?:version )?>?=? ?([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
-	{"edition20", regexp.MustCompile("feature `edition(20\\d\\d)` is required"), func(r *reader, m []string) { r.rust(editions[m[1]]) }},
-	{"lock file version", regexp.MustCompile("lock file version `?([34])`? (?:was found, but this version of Cargo does not understand|requires)"), func(r *reader, m []string) {
+	{"rustc", pattern.New(`requires rustc ([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
+	{"does not match extension requirement", pattern.New(`Rust [\d.]+ does not match extension requirement [>=^~]*([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
+	{"Rust", pattern.New(`(?i)requires Rust (?:version )?>?=? ?([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
+	{"edition20", pattern.New("feature `edition(20\\d\\d)` is required"), func(r *reader, m []string) { r.rust(editions[m[1]]) }},
+	{"lock file version", pattern.New("lock file version `?([34])`? (?:was found, but this version of Cargo does not understand|requires)"), func(r *reader, m []string) {
 		r.rust(lockVersions[m[1]])
 	}},
 
-	{"No space left on device", regexp.MustCompile(`No space left on device`), func(r *reader, _ []string) {
+	{"No space left on device", pattern.New(`No space left on device`), func(r *reader, _ []string) {
 		r.add(Finding{Kind: Limit, Name: "disk", What: "limit: no space left where the engine keeps its containers", Advice: "pybake clean --cache, or give the engine's machine more room"})
 	}},
-	{"exhausted", regexp.MustCompile(`virtual memory exhausted|out of memory allocating \d+ bytes`), func(r *reader, _ []string) { r.add(outOfMemory) }},
-	{"Killed", regexp.MustCompile(`fatal error: Killed signal terminated program`), func(r *reader, _ []string) { r.add(outOfMemory) }},
-	{"SIGKILL", regexp.MustCompile(`signal: 9, SIGKILL: kill`), func(r *reader, _ []string) { r.add(outOfMemory) }},
+	{"exhausted", pattern.New(`virtual memory exhausted|out of memory allocating \d+ bytes`), func(r *reader, _ []string) { r.add(outOfMemory) }},
+	{"Killed", pattern.New(`fatal error: Killed signal terminated program`), func(r *reader, _ []string) { r.add(outOfMemory) }},
+	{"SIGKILL", pattern.New(`signal: 9, SIGKILL: kill`), func(r *reader, _ []string) { r.add(outOfMemory) }},
 }
 
 // editions and lockVersions are the compilers that know them first.

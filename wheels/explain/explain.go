@@ -2,10 +2,10 @@ package explain
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/wheels/build"
 )
 
@@ -72,7 +72,7 @@ func Read(f Failure) []Finding {
 	return r.relevant(slices.Concat(r.limit(), found, r.network()))
 }
 
-var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]|\r")
+var escapes = pattern.New("\x1b\\[[0-9;?]*[ -/]*[@-~]|\r")
 
 // reader is at a line of a log.
 type reader struct {
@@ -85,7 +85,7 @@ type reader struct {
 // sign is what some program prints.
 type sign struct {
 	has  string // a part of the line, which is faster to look for than re
-	re   *regexp.Regexp
+	re   *pattern.Regexp
 	make func(r *reader, m []string)
 }
 

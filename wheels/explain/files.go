@@ -2,42 +2,43 @@ package explain
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // fileSigns are of headers and libraries.
 var fileSigns = []sign{
 	// gcc
-	{"No such file or directory", regexp.MustCompile(`(?:fatal )?error: ([^:'"\s]+): No such file or directory`), func(r *reader, m []string) { r.source(m[1]) }},
+	{"No such file or directory", pattern.New(`(?:fatal )?error: ([^:'"\s]+): No such file or directory`), func(r *reader, m []string) { r.source(m[1]) }},
 	// clang
-	{"file not found", regexp.MustCompile(`fatal error: '([^']+)' file not found`), func(r *reader, m []string) { r.header(m[1]) }},
+	{"file not found", pattern.New(`fatal error: '([^']+)' file not found`), func(r *reader, m []string) { r.header(m[1]) }},
 	// meson
-	{"header '", regexp.MustCompile(`ERROR: C(?:\+\+)? header '([^']+)' not found`), func(r *reader, m []string) { r.header(m[1]) }},
-	{"library '", regexp.MustCompile(`ERROR: C(?:\+\+)? (?:shared or static |shared |static )?library '([^']+)' not found`), func(r *reader, m []string) { r.library(m[1]) }},
+	{"header '", pattern.New(`ERROR: C(?:\+\+)? header '([^']+)' not found`), func(r *reader, m []string) { r.header(m[1]) }},
+	{"library '", pattern.New(`ERROR: C(?:\+\+)? (?:shared or static |shared |static )?library '([^']+)' not found`), func(r *reader, m []string) { r.library(m[1]) }},
 	// configure and setup.py
-	{".h", regexp.MustCompile(`(?i)error: .*?([\w./+-]+\.h(?:pp)?)\b['")>]* (?:headers? )?(?:files? )?(?:was |is |could )?(?:not (?:be )?found|missing)`), func(r *reader, m []string) { r.header(m[1]) }},
-	{".h", regexp.MustCompile(`(?i)(?:could ?n[o']t|cannot|can't|unable to) (?:find|locate) (?:the )?(?:header )?(?:file )?['"<]?([\w./+-]+\.h(?:pp)?)\b`), func(r *reader, m []string) { r.header(m[1]) }},
+	{".h", pattern.New(`(?i)error: .*?([\w./+-]+\.h(?:pp)?)\b['")>]* (?:headers? )?(?:files? )?(?:was |is |could )?(?:not (?:be )?found|missing)`), func(r *reader, m []string) { r.header(m[1]) }},
+	{".h", pattern.New(`(?i)(?:could ?n[o']t|cannot|can't|unable to) (?:find|locate) (?:the )?(?:header )?(?:file )?['"<]?([\w./+-]+\.h(?:pp)?)\b`), func(r *reader, m []string) { r.header(m[1]) }},
 	// pillow
-	{"could not be found for", regexp.MustCompile(`headers or library files could not be found for (\w+),`), func(r *reader, m []string) {
+	{"could not be found for", pattern.New(`headers or library files could not be found for (\w+),`), func(r *reader, m []string) {
 		if name := pillowHeaders[m[1]]; name != "" {
 			r.header(name)
 		}
 	}},
 	// lxml
-	{"development packages are installed", regexp.MustCompile(`make sure the libxml2 and libxslt development packages are installed`), func(r *reader, _ []string) {
+	{"development packages are installed", pattern.New(`make sure the libxml2 and libxslt development packages are installed`), func(r *reader, _ []string) {
 		r.pkgConfig("libxslt")
 		r.pkgConfig("libxml-2.0")
 	}},
 	// ld, lld
-	{" -l", regexp.MustCompile(`(?:cannot find|unable to find library) -l([\w.+-]*[\w+])`), func(r *reader, m []string) { r.library(m[1]) }},
+	{" -l", pattern.New(`(?:cannot find|unable to find library) -l([\w.+-]*[\w+])`), func(r *reader, m []string) { r.library(m[1]) }},
 	// the dynamic loader, in programs that look for what they link
-	{"cannot open shared object file", regexp.MustCompile(`\blib([\w+-]+)\.so[\w.]*: cannot open shared object file: No such file`), func(r *reader, m []string) { r.library(m[1]) }},
+	{"cannot open shared object file", pattern.New(`\blib([\w+-]+)\.so[\w.]*: cannot open shared object file: No such file`), func(r *reader, m []string) { r.library(m[1]) }},
 }
 
 // otherSystems are headers of systems that are not Linux.
-var otherSystems = regexp.MustCompile(`^(windows|winsock2?|ws2tcpip|io|direct|conio|process|tchar|TargetConditionals)\.h$|^(CoreFoundation|mach|Carbon|Accelerate)/`)
+var otherSystems = pattern.New(`^(windows|winsock2?|ws2tcpip|io|direct|conio|process|tchar|TargetConditionals)\.h$|^(CoreFoundation|mach|Carbon|Accelerate)/`)
 
 func (r *reader) header(name string) {
 	name = strings.TrimPrefix(path.Clean(name), "/")
@@ -108,22 +109,22 @@ func unique(list []string) (out []string) {
 
 // moduleSigns are of pkg-config, meson's dependencies and CMake's packages.
 var moduleSigns = []sign{
-	{"Package ", regexp.MustCompile(`Package '([^']+)'(?:, required by '[^']+',)? not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
-	{"was not found in the pkg-config", regexp.MustCompile(`Package ([\w.+-]+) was not found in the pkg-config search path`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
-	{"No package '", regexp.MustCompile(`No package '([^']+)' found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
-	{"PackageNotFoundError: ", regexp.MustCompile(`pkgconfig\.PackageNotFoundError: (\S+) not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
-	{"pkg-config", regexp.MustCompile(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`), func(r *reader, m []string) { r.tried(m[1]) }},
-	{"need '", regexp.MustCompile(`Invalid version, need '([^']+)' \['([^']+)'\] found '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[2], m[3]) }},
-	{"has version '", regexp.MustCompile(`Package '([^']+)' has version '([^']+)', required version is '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[3], m[2]) }},
-	{"Dependency ", regexp.MustCompile(`ERROR: Dependency ["']([^"']+)["'] (?:is required but )?not found`), func(r *reader, m []string) { r.module(m[1]) }},
-	{"No BLAS library detected", regexp.MustCompile(`ERROR: .*No BLAS library detected`), func(r *reader, _ []string) { r.module("openblas") }},
-	{"Could NOT find ", regexp.MustCompile(`^\s+Could NOT find (\w+)`), func(r *reader, m []string) { r.module(m[1]) }},
-	{"package configuration file provided by", regexp.MustCompile(`(?:asked CMake to find|Could not find) a package configuration file provided by "([^"]+)"`), func(r *reader, m []string) {
+	{"Package ", pattern.New(`Package '([^']+)'(?:, required by '[^']+',)? not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
+	{"was not found in the pkg-config", pattern.New(`Package ([\w.+-]+) was not found in the pkg-config search path`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
+	{"No package '", pattern.New(`No package '([^']+)' found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
+	{"PackageNotFoundError: ", pattern.New(`pkgconfig\.PackageNotFoundError: (\S+) not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
+	{"pkg-config", pattern.New(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`), func(r *reader, m []string) { r.tried(m[1]) }},
+	{"need '", pattern.New(`Invalid version, need '([^']+)' \['([^']+)'\] found '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[2], m[3]) }},
+	{"has version '", pattern.New(`Package '([^']+)' has version '([^']+)', required version is '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[3], m[2]) }},
+	{"Dependency ", pattern.New(`ERROR: Dependency ["']([^"']+)["'] (?:is required but )?not found`), func(r *reader, m []string) { r.module(m[1]) }},
+	{"No BLAS library detected", pattern.New(`ERROR: .*No BLAS library detected`), func(r *reader, _ []string) { r.module("openblas") }},
+	{"Could NOT find ", pattern.New(`^\s+Could NOT find (\w+)`), func(r *reader, m []string) { r.module(m[1]) }},
+	{"package configuration file provided by", pattern.New(`(?:asked CMake to find|Could not find) a package configuration file provided by "([^"]+)"`), func(r *reader, m []string) {
 		if r.before(12, "CMake Error") {
 			r.module(m[1])
 		}
 	}},
-	{"using the following", regexp.MustCompile(`^\s+Could not find \w+ using the following (names|files): (.+)$`), func(r *reader, m []string) {
+	{"using the following", pattern.New(`^\s+Could not find \w+ using the following (names|files): (.+)$`), func(r *reader, m []string) {
 		r.any(m[1] == "files", strings.FieldsFunc(m[2], func(c rune) bool { return c == ',' || c == ' ' }))
 	}},
 }
@@ -147,7 +148,7 @@ func (r *reader) tried(args string) {
 	}
 }
 
-var triedRE = regexp.MustCompile(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`)
+var triedRE = pattern.New(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`)
 
 // pkgConfigNames are the modules among the arguments of pkg-config, as a command line
 // or as a list of Python.

@@ -1,37 +1,37 @@
 package explain
 
-import "regexp"
+import "github.com/pybake/pybake/internal/pattern"
 
 // programSigns are of shells, make, distutils, Python and build systems.
 var programSigns = []sign{
-	{"not found", regexp.MustCompile(`(?:^|: )(?:line )?\d+: ([\w.+-]+): (?:command )?not found`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"command not found", regexp.MustCompile(`(?:^|[\s:])([\w.+-]+): command not found`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"No such file or directory", regexp.MustCompile(`command '([^'/ ]+)' failed: No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"unable to execute", regexp.MustCompile(`unable to execute '([^'/ ]+)': No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"[Errno 2] No such file", regexp.MustCompile(`\[Errno 2\] No such file or directory: '([\w.+-]+)'`), func(r *reader, m []string) {
+	{"not found", pattern.New(`(?:^|: )(?:line )?\d+: ([\w.+-]+): (?:command )?not found`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"command not found", pattern.New(`(?:^|[\s:])([\w.+-]+): command not found`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"No such file or directory", pattern.New(`command '([^'/ ]+)' failed: No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"unable to execute", pattern.New(`unable to execute '([^'/ ]+)': No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"[Errno 2] No such file", pattern.New(`\[Errno 2\] No such file or directory: '([\w.+-]+)'`), func(r *reader, m []string) {
 		// Else it is a file that the source lacks.
 		if configProgram.MatchString(m[1]) || r.before(12, "_execute_child") || r.before(12, "in spawn") {
 			r.program(m[1])
 		}
 	}},
-	{"make", regexp.MustCompile(`^g?make(?:\[\d+\])?: ([\w.+-]+): No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"env: ", regexp.MustCompile(`env: [‘'"]?([\w.+-]+)[’'"]?: No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"rogram", regexp.MustCompile(`ERROR: Program '([\w.+-]+)' not found`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"Unknown compiler(s)", regexp.MustCompile(`Unknown compiler\(s\): \[\[?'([\w.+-]+)`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"config", regexp.MustCompile(`\b([\w.+]+[-_]config)\b['"` + "`" + `]? (?:executable |command |script |program )?(?:was |is |could )?not (?:be )?found`), func(r *reader, m []string) { r.program(m[1]) }},
-	{"No CMAKE_", regexp.MustCompile(`No CMAKE_(\w+)_COMPILER could be found`), func(r *reader, m []string) {
+	{"make", pattern.New(`^g?make(?:\[\d+\])?: ([\w.+-]+): No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"env: ", pattern.New(`env: [‘'"]?([\w.+-]+)[’'"]?: No such file or directory`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"rogram", pattern.New(`ERROR: Program '([\w.+-]+)' not found`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"Unknown compiler(s)", pattern.New(`Unknown compiler\(s\): \[\[?'([\w.+-]+)`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"config", pattern.New(`\b([\w.+]+[-_]config)\b['"` + "`" + `]? (?:executable |command |script |program )?(?:was |is |could )?not (?:be )?found`), func(r *reader, m []string) { r.program(m[1]) }},
+	{"No CMAKE_", pattern.New(`No CMAKE_(\w+)_COMPILER could be found`), func(r *reader, m []string) {
 		if name := cmakeCompilers[m[1]]; name != "" {
 			r.program(name)
 		}
 	}},
-	{"CMake", regexp.MustCompile(`CMake must be installed to build|Problem with the CMake installation, aborting build`), func(r *reader, _ []string) { r.program("cmake") }},
-	{"Ninja", regexp.MustCompile(`Could not detect Ninja v`), func(r *reader, _ []string) { r.program("ninja") }},
-	{"Rust", regexp.MustCompile(`can't find Rust compiler|Cargo, the Rust package manager, is not installed or is not on PATH|Rust not found, installing into a temporary directory|Rust toolchain not found`), func(r *reader, _ []string) {
+	{"CMake", pattern.New(`CMake must be installed to build|Problem with the CMake installation, aborting build`), func(r *reader, _ []string) { r.program("cmake") }},
+	{"Ninja", pattern.New(`Could not detect Ninja v`), func(r *reader, _ []string) { r.program("ninja") }},
+	{"Rust", pattern.New(`can't find Rust compiler|Cargo, the Rust package manager, is not installed or is not on PATH|Rust not found, installing into a temporary directory|Rust toolchain not found`), func(r *reader, _ []string) {
 		r.program("cargo")
 	}},
 }
 
-var configProgram = regexp.MustCompile(`[-_]config$`)
+var configProgram = pattern.New(`[-_]config$`)
 
 var cmakeCompilers = map[string]string{"Fortran": "gfortran", "CXX": "g++", "C": "gcc", "ASM_NASM": "nasm", "CUDA": "nvcc"}
 

@@ -1,53 +1,53 @@
 package explain
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 )
 
 // requirementSigns are of build requirements that are not stated, or that have moved on.
 var requirementSigns = []sign{
-	{"No module named", regexp.MustCompile(`(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)`), func(r *reader, m []string) { r.imported(m[1]) }},
-	{"bdist_wheel", regexp.MustCompile(`error: invalid command 'bdist_wheel'`), func(r *reader, _ []string) { r.requirement("wheel") }},
-	{"nstall", regexp.MustCompile(`(?i)\bplease install (cython|numpy|pybind11|cffi)\b|\b(cython|numpy|pybind11|cffi) (?:is not|must be|not) installed`), (*reader).named},
-	{"equire", regexp.MustCompile(`(?i)\brequires (cython|numpy|pybind11|cffi)\b|\b(cython|numpy|pybind11|cffi) (?:is |are )?required`), (*reader).named},
+	{"No module named", pattern.New(`(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)`), func(r *reader, m []string) { r.imported(m[1]) }},
+	{"bdist_wheel", pattern.New(`error: invalid command 'bdist_wheel'`), func(r *reader, _ []string) { r.requirement("wheel") }},
+	{"nstall", pattern.New(`(?i)\bplease install (cython|numpy|pybind11|cffi)\b|\b(cython|numpy|pybind11|cffi) (?:is not|must be|not) installed`), (*reader).named},
+	{"equire", pattern.New(`(?i)\brequires (cython|numpy|pybind11|cffi)\b|\b(cython|numpy|pybind11|cffi) (?:is |are )?required`), (*reader).named},
 
-	{"use_2to3", regexp.MustCompile(`use_2to3 is invalid`), func(r *reader, _ []string) { r.constrain("setuptools<58", "it asks for use_2to3, which 58 took away") }},
-	{"pkg_resources", regexp.MustCompile(`cannot import name 'packaging' from 'pkg_resources'`), func(r *reader, _ []string) { r.constrain("setuptools<70", "70 took packaging out of pkg_resources") }},
-	{"Invalid dash-separated key", regexp.MustCompile(`Invalid dash-separated key`), func(r *reader, _ []string) { r.constrain("setuptools<78", "78 takes no keys with dashes in setup.cfg") }},
-	{"strip_trailing_zero", regexp.MustCompile(`canonicalize_version\(\) got an unexpected keyword argument 'strip_trailing_zero'`), func(r *reader, _ []string) {
+	{"use_2to3", pattern.New(`use_2to3 is invalid`), func(r *reader, _ []string) { r.constrain("setuptools<58", "it asks for use_2to3, which 58 took away") }},
+	{"pkg_resources", pattern.New(`cannot import name 'packaging' from 'pkg_resources'`), func(r *reader, _ []string) { r.constrain("setuptools<70", "70 took packaging out of pkg_resources") }},
+	{"Invalid dash-separated key", pattern.New(`Invalid dash-separated key`), func(r *reader, _ []string) { r.constrain("setuptools<78", "78 takes no keys with dashes in setup.cfg") }},
+	{"strip_trailing_zero", pattern.New(`canonicalize_version\(\) got an unexpected keyword argument 'strip_trailing_zero'`), func(r *reader, _ []string) {
 		r.constrain("setuptools<71", "71 and newer want a newer packaging")
 	}},
-	{"cython_sources", regexp.MustCompile(`AttributeError: '?cython_sources`), func(r *reader, _ []string) { r.constrain("cython<3", "it uses what Cython 3 took away") }},
-	{"CompileError", regexp.MustCompile(`Cython\.Compiler\.Errors\.CompileError`), func(r *reader, _ []string) {
+	{"cython_sources", pattern.New(`AttributeError: '?cython_sources`), func(r *reader, _ []string) { r.constrain("cython<3", "it uses what Cython 3 took away") }},
+	{"CompileError", pattern.New(`Cython\.Compiler\.Errors\.CompileError`), func(r *reader, _ []string) {
 		r.constrain("cython<3", "Cython 3 does not compile its sources")
 	}},
-	{"in the NumPy 2.0 release", regexp.MustCompile(`was removed in the NumPy 2\.0 release`), func(r *reader, _ []string) { r.constrain("numpy<2", "it uses what NumPy 2 took away") }},
-	{"PyArray_Descr", regexp.MustCompile(`PyArray_Descr.*has no member named .(?:subarray|fields|names|elsize|alignment|c_metadata)`), func(r *reader, _ []string) {
+	{"in the NumPy 2.0 release", pattern.New(`was removed in the NumPy 2\.0 release`), func(r *reader, _ []string) { r.constrain("numpy<2", "it uses what NumPy 2 took away") }},
+	{"PyArray_Descr", pattern.New(`PyArray_Descr.*has no member named .(?:subarray|fields|names|elsize|alignment|c_metadata)`), func(r *reader, _ []string) {
 		r.constrain("numpy<2", "it uses what NumPy 2 took away")
 	}},
-	{"CMake < 3.5", regexp.MustCompile(`Compatibility with CMake < 3\.5 has been removed`), func(r *reader, _ []string) {
+	{"CMake < 3.5", pattern.New(`Compatibility with CMake < 3\.5 has been removed`), func(r *reader, _ []string) {
 		r.add(Finding{
 			Kind: Requirement, Name: "cmake 4", What: "too new: CMake 4 refuses projects written for CMake before 3.5",
 			Env: map[string]string{"CMAKE_POLICY_VERSION_MINIMUM": "3.5"},
 		})
 	}},
-	{"PyO3", regexp.MustCompile(`Python interpreter version \((3\.\d+)\) is newer than PyO3's maximum supported version \((3\.\d+)\)`), func(r *reader, m []string) {
+	{"PyO3", pattern.New(`Python interpreter version \((3\.\d+)\) is newer than PyO3's maximum supported version \((3\.\d+)\)`), func(r *reader, m []string) {
 		r.add(Finding{
 			Kind: Python, Name: m[1], What: "too old: its PyO3 knows Pythons up to " + m[2],
 			Advice: "take a newer " + r.Name + ", or an older Python; or else build for the stable ABI",
 			Env:    map[string]string{"PYO3_USE_ABI3_FORWARD_COMPATIBILITY": "1"},
 		})
 	}},
-	{"Cannot install on Python version", regexp.MustCompile(`Cannot install on Python version ([\d.]+); (only versions .* are supported)`), func(r *reader, m []string) {
+	{"Cannot install on Python version", pattern.New(`Cannot install on Python version ([\d.]+); (only versions .* are supported)`), func(r *reader, m []string) {
 		r.add(Finding{Kind: Python, Name: m[1], What: "too old: " + m[2], Advice: "take a newer " + r.Name + ", or an older Python"})
 	}},
-	{"or higher is required", regexp.MustCompile(`CMake ([\d.]+)(?:\.\.\.[\d.]+)? or higher is required`), func(r *reader, m []string) {
+	{"or higher is required", pattern.New(`CMake ([\d.]+)(?:\.\.\.[\d.]+)? or higher is required`), func(r *reader, m []string) {
 		r.require("cmake>="+m[1], "too old: CMake; wanted is "+m[1])
 	}},
-	{"project requires", regexp.MustCompile(`Meson version is ([\d.]+) but project requires >=? ?([\d.]+)`), func(r *reader, m []string) {
+	{"project requires", pattern.New(`Meson version is ([\d.]+) but project requires >=? ?([\d.]+)`), func(r *reader, m []string) {
 		r.require("meson>="+m[2], "too old: meson "+m[1]+"; wanted is "+m[2])
 	}},
 }
@@ -156,24 +156,24 @@ func newer(a, b string) bool {
 // goneSigns are what compilers and Python say of what a series took away or changed.
 var goneSigns = []struct {
 	has   string
-	re    *regexp.Regexp
+	re    *pattern.Regexp
 	since string
 }{
-	{"has no member named", regexp.MustCompile(`has no member named .(tp_print)\b`), "3.9"},
-	{"lvalue required as left operand", regexp.MustCompile(`(lvalue) required as left operand of assignment`), "3.11"},
-	{"PyFrameObject", regexp.MustCompile(`(?:incomplete typedef|incomplete definition of type|incomplete type).*(PyFrameObject)`), "3.11"},
-	{"struct _frame", regexp.MustCompile(`(?:incomplete typedef|incomplete definition of type|incomplete type).*(struct _frame)`), "3.11"},
-	{"has no member named", regexp.MustCompile(`has no member named .(use_tracing|recursion_depth|exc_type|f_code|f_lineno|f_localsplus|co_code|co_varnames|co_cellvars)\b`), "3.11"},
-	{"has no member named", regexp.MustCompile(`has no member named .(ob_digit|curexc_type|cframe|wstr|dict_entry|ma_version_tag)\b`), "3.12"},
-	{"Py", regexp.MustCompile(`(?:implicit declaration of function|undeclared|unknown type name|was not declared|undefined symbol:).*?\b(PyUnicode_AsUnicode\w*|PyUnicode_GET_SIZE|PyUnicode_GET_DATA_SIZE|PyUnicode_AS_UNICODE|PyUnicode_FromUnicode|PyUnicode_EncodeUTF8|_PyUnicode_Ready|Py_UNICODE_COPY|PyEval_InitThreads)\b`), "3.12"},
-	{"_PyLong_", regexp.MustCompile(`(?:to function|in call to|call to) .(_PyLong_AsByteArray)\b|too few arguments.*(_PyLong_\w+)`), "3.13"},
-	{"Py", regexp.MustCompile(`(?:implicit declaration of function|undeclared|unknown type name|was not declared|undefined symbol:).*?\b(_PyLong_\w+|_PyInterpreterState_GetConfig|_PyInterpreterState_Get|_PyDict_\w+|_PyGen_Send|_PyObject_\w+|_PyUnicode_\w+|_PyThreadState_\w+|_PyEval_\w+|_PyArg_\w+|_Py_HashDouble|PyEval_CallObject\w*|PyEval_CallMethod|PyEval_CallFunction|PyCFunction_Call|Py_TRASHCAN_SAFE_BEGIN|_PyImport_\w+|_PySys_\w+)\b`), "3.13"},
-	{"SafeConfigParser", regexp.MustCompile(`module 'configparser' has no attribute '(SafeConfigParser)'|cannot import name '(SafeConfigParser)'`), "3.12"},
-	{"getargspec", regexp.MustCompile(`module 'inspect' has no attribute '(getargspec)'`), "3.11"},
-	{"ImpImporter", regexp.MustCompile(`module 'pkgutil' has no attribute '(ImpImporter)'`), "3.12"},
-	{"invalid mode", regexp.MustCompile(`ValueError: invalid mode: '(r?U)'`), "3.11"},
-	{"from 'collections'", regexp.MustCompile(`cannot import name '(\w+)' from 'collections'`), "3.10"},
-	{"'ast'", regexp.MustCompile(`module 'ast' has no attribute '(Str|Num|Bytes|NameConstant|Ellipsis)'`), "3.14"},
+	{"has no member named", pattern.New(`has no member named .(tp_print)\b`), "3.9"},
+	{"lvalue required as left operand", pattern.New(`(lvalue) required as left operand of assignment`), "3.11"},
+	{"PyFrameObject", pattern.New(`(?:incomplete typedef|incomplete definition of type|incomplete type).*(PyFrameObject)`), "3.11"},
+	{"struct _frame", pattern.New(`(?:incomplete typedef|incomplete definition of type|incomplete type).*(struct _frame)`), "3.11"},
+	{"has no member named", pattern.New(`has no member named .(use_tracing|recursion_depth|exc_type|f_code|f_lineno|f_localsplus|co_code|co_varnames|co_cellvars)\b`), "3.11"},
+	{"has no member named", pattern.New(`has no member named .(ob_digit|curexc_type|cframe|wstr|dict_entry|ma_version_tag)\b`), "3.12"},
+	{"Py", pattern.New(`(?:implicit declaration of function|undeclared|unknown type name|was not declared|undefined symbol:).*?\b(PyUnicode_AsUnicode\w*|PyUnicode_GET_SIZE|PyUnicode_GET_DATA_SIZE|PyUnicode_AS_UNICODE|PyUnicode_FromUnicode|PyUnicode_EncodeUTF8|_PyUnicode_Ready|Py_UNICODE_COPY|PyEval_InitThreads)\b`), "3.12"},
+	{"_PyLong_", pattern.New(`(?:to function|in call to|call to) .(_PyLong_AsByteArray)\b|too few arguments.*(_PyLong_\w+)`), "3.13"},
+	{"Py", pattern.New(`(?:implicit declaration of function|undeclared|unknown type name|was not declared|undefined symbol:).*?\b(_PyLong_\w+|_PyInterpreterState_GetConfig|_PyInterpreterState_Get|_PyDict_\w+|_PyGen_Send|_PyObject_\w+|_PyUnicode_\w+|_PyThreadState_\w+|_PyEval_\w+|_PyArg_\w+|_Py_HashDouble|PyEval_CallObject\w*|PyEval_CallMethod|PyEval_CallFunction|PyCFunction_Call|Py_TRASHCAN_SAFE_BEGIN|_PyImport_\w+|_PySys_\w+)\b`), "3.13"},
+	{"SafeConfigParser", pattern.New(`module 'configparser' has no attribute '(SafeConfigParser)'|cannot import name '(SafeConfigParser)'`), "3.12"},
+	{"getargspec", pattern.New(`module 'inspect' has no attribute '(getargspec)'`), "3.11"},
+	{"ImpImporter", pattern.New(`module 'pkgutil' has no attribute '(ImpImporter)'`), "3.12"},
+	{"invalid mode", pattern.New(`ValueError: invalid mode: '(r?U)'`), "3.11"},
+	{"from 'collections'", pattern.New(`cannot import name '(\w+)' from 'collections'`), "3.10"},
+	{"'ast'", pattern.New(`module 'ast' has no attribute '(Str|Num|Bytes|NameConstant|Ellipsis)'`), "3.14"},
 }
 
 // goneModules are modules of the standard library, and the series that has them no more.
