@@ -34,7 +34,7 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 		})
 	}
 	wg.Wait()
-	b.closeSpares(ctx)
+	b.closeBuilders(ctx)
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
 	var err error
 	switch {
@@ -47,10 +47,13 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	return out, err
 }
 
-// closeSpares removes containers that wait for a build.
-func (b *Builder) closeSpares(ctx context.Context) {
+// closeBuilders removes containers that wait for a build, and environments.
+func (b *Builder) closeBuilders(ctx context.Context) {
 	for _, t := range b.images {
 		t.close(ctx)
+	}
+	if b.envs != nil {
+		b.envs.Close(ctx)
 	}
 }
 
@@ -99,7 +102,7 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 	if err != nil {
 		return nil, err
 	}
-	want := whl.Want{Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths}
+	want := whl.Want{Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: build.Paths}
 	found, err := facts.Check(want)
 	if err != nil {
 		return nil, err
@@ -129,6 +132,3 @@ func (p *Package) wanted() string {
 	}
 	return p.Name
 }
-
-// builderPaths must not stand in a built wheel.
-var builderPaths = []string{build.Dir + "/"}
