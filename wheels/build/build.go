@@ -194,7 +194,7 @@ func (r *Run) open(ctx context.Context) error {
 		r.worker = nil
 		removeErr := w.remove(ctx)
 		// One that waited may have died meanwhile.
-		if used && engine.IsGone(err) && ctx.Err() == nil {
+		if _, broken := errors.AsType[*lineError](err); broken && used && ctx.Err() == nil {
 			continue
 		}
 		return errors.Join(err, removeErr)
@@ -275,6 +275,5 @@ func (r *Run) Close(ctx context.Context) error {
 	case r.failed:
 		return w.remove(ctx)
 	}
-	r.b.release(ctx, w)
-	return nil
+	return r.b.release(ctx, w)
 }

@@ -5,7 +5,6 @@ package build
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -42,6 +41,8 @@ func TestContainer(t *testing.T) {
 		{"cancelled", cancelled},
 		{"bad output", badOutput},
 		{"warm", warm},
+		{"apart", apart},
+		{"hostile", hostile},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, b) })
 	}
@@ -262,7 +263,7 @@ def get_requires_for_build_wheel(settings=None):
 	job.Wheels = []Wheel{makeWheel(t, "first-1-py3-none-any.whl", member{"first.py", "", 0}, member{"first-1.dist-info/METADATA", "", 0})}
 	r := start(t, b, job)
 	want := []string{
-		"('/build/src/new', 'a')", "('/build/out/new', 'a')", "('/build/home/new', 'a')", "('/tmp/new', 'a')", "('/build/src', 511)",
+		"('/build/src/new', 'a')", "('/build/out/new', 'a')", "('/build/home/new', 'a')", "('/tmp/new', 'a')", "('/build/src', '/build/src2')", "('/build', 511)",
 	}
 	if diff := cmp.Diff(want, requires(t, r)); diff != "" {
 		t.Error(diff)
@@ -276,7 +277,8 @@ import os, shutil
 def build_wheel(d, settings=None, m=None):
     n = len(os.listdir("/build/home"))
     open(f"/build/home/{n}", "w").close()
-    shutil.rmtree(d, ignore_errors=True)
+    shutil.rmtree(d)
+    os.mkdir(d)
     name = "x-1-py3-none-any.whl"
     def make(name):
         open(os.path.join(d, name), "w").close()

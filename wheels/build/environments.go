@@ -233,8 +233,8 @@ func (e *Environments) once(ctx context.Context, name string, run func() error) 
 }
 
 // name names an environment by what is in it, and the wheels of it likewise.
-func (e *Environments) name(wheels []Wheel) (env string, sums []string, err error) {
-	all := sha256.New()
+func (e *Environments) name(wheels []Wheel) (env string, ofWheels []string, err error) {
+	all, sums := sha256.New(), []string{}
 	fmt.Fprintln(all, "pybake env 1", e.Prefix, e.Series)
 	for _, w := range wheels {
 		sum, err := e.sum(w)

@@ -34,22 +34,28 @@ func (l *line) send(kind byte, what any) error {
 		}
 	}
 	message := append(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(data))), data...)
-	_, err := l.in.Write(message)
-	return err
+	if _, err := l.in.Write(message); err != nil {
+		return &lineError{err}
+	}
+	return nil
 }
 
 func (l *line) receive() (kind byte, data []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(l.out, head[:]); err != nil {
-		return 0, nil, err
+		return 0, nil, &lineError{err}
 	}
 	size := binary.BigEndian.Uint32(head[1:])
 	if size > maxMessage {
-		return 0, nil, fmt.Errorf("a message of %d bytes", size)
+		// A container that is on its way out says why, in words.
+		words, _ := io.ReadAll(io.LimitReader(l.out, 1000))
+		return 0, nil, &lineError{fmt.Errorf("no message: %q", append(head[:], words...))}
 	}
 	data = make([]byte, size)
-	_, err = io.ReadFull(l.out, data)
-	return head[0], data, err
+	if _, err = io.ReadFull(l.out, data); err != nil {
+		return 0, nil, &lineError{err}
+	}
+	return head[0], data, nil
 }
 
 // answer takes messages with data, which go to w, until the answer comes.
@@ -67,7 +73,7 @@ func (l *line) answer(data byte, w io.Writer) (a answer, err error) {
 		case 'a':
 			return a, json.Unmarshal(text, &a)
 		default:
-			return a, fmt.Errorf("a message of kind %q", kind)
+			return a, &lineError{fmt.Errorf("a message of kind %q", kind)}
 		}
 	}
 }
@@ -90,10 +96,7 @@ func (l *line) files(write func(*tar.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	if err := l.send('E', nil); err != nil {
-		return &lineError{err}
-	}
-	return nil
+	return l.send('E', nil)
 }
 
 // lineError is an error of the connection.
@@ -106,7 +109,7 @@ type dataWriter struct{ l *line }
 
 func (w dataWriter) Write(p []byte) (int, error) {
 	if err := w.l.send('D', p); err != nil {
-		return 0, &lineError{err}
+		return 0, err
 	}
 	return len(p), nil
 }

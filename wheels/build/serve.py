@@ -156,11 +156,14 @@ def kill():
     """Kills all processes of USER at once. One that has its death before it starts no other."""
     if not CONTAINED:
         return
-    with AsUser():
-        try:
-            os.kill(-1, signal.SIGKILL)  # all but this one, and those of root
-        except (ProcessLookupError, PermissionError):
-            pass
+    os.setresuid(USER, USER, 0)
+    try:
+        os.kill(-1, signal.SIGKILL)  # all but this one, and those of root
+    except (ProcessLookupError, PermissionError):
+        pass
+    finally:
+        os.setresuid(0, 0, 0)
+    living()
 
 
 def spawn(argv, fds, env=None, dir="/"):
@@ -283,6 +286,11 @@ def watch(pid, said, answers, output, names):
     for fd in (said, answers):
         os.set_blocking(fd, False)
     text = bytearray()
+
+    def take(data):
+        if len(text) <= MAX_ANSWER:
+            text.extend(data)
+
     server = [names.socket] if names.socket else []
     waiting = [said, answers, WAKE] + server
     while True:
@@ -291,20 +299,18 @@ def watch(pid, said, answers, output, names):
             names.answer()
         if said in ready and not copy(said, output.write):
             waiting.remove(said)
-        if answers in ready and not copy(answers, text.extend):
+        if answers in ready and not copy(answers, take):
             waiting.remove(answers)
         if WAKE in ready:
             os.read(WAKE, 4096)
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 break
-        if len(text) > MAX_ANSWER and answers in waiting:
-            waiting.remove(answers)
     kill()
     for _ in range(1024):  # 64 MiB, if something goes on printing that could not be killed
         if not copy(said, output.write):
             break
-    while len(text) <= MAX_ANSWER and copy(answers, text.extend):
+    while copy(answers, take):
         pass
     return code(status), text
 
@@ -395,14 +401,20 @@ def around():
     return found
 
 
-def dirt():
-    """What is left of the build; "" is nothing."""
-    for tries in range(500):  # process 1 buries them
+def living():
+    """Which processes there are that were not before the first build, after a second at most: process 1 buries the dead."""
+    for tries in range(500):
         left = processes() - BEFORE
         if not left:
             break
         time.sleep(0.002)
-    else:
+    return left
+
+
+def dirt():
+    """What is left of the build; "" is nothing."""
+    left = living()
+    if left:
         return "process " + ", ".join(sorted(left))
     for name, found in around().items():
         if found != FRESH[name]:

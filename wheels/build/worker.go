@@ -188,12 +188,11 @@ func (b *Builder) promise(bring func() *worker) {
 }
 
 // release gives a worker back: a clean one waits for the next job.
-func (b *Builder) release(ctx context.Context, w *worker) {
+func (b *Builder) release(ctx context.Context, w *worker) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		go func() { _ = w.remove(ctx) }()
-		return
+		return w.remove(ctx)
 	}
 	b.promise(func() *worker {
 		left, err := w.clean(ctx)
@@ -203,6 +202,7 @@ func (b *Builder) release(ctx context.Context, w *worker) {
 		_ = w.remove(ctx)
 		return nil
 	})
+	return nil
 }
 
 // Close removes workers that wait for a job. It may be called again.
