@@ -17,6 +17,7 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/wheels/build"
 	"github.com/pybake/pybake/wheels/gate"
 	"github.com/pybake/pybake/wheels/sdist"
 )
@@ -42,6 +43,7 @@ type Builder struct {
 	past   map[string]time.Duration // how long building took before, by name
 	mu     sync.Mutex
 	images map[string]*toolchain // by the packages asked for
+	envs   *build.Environments
 	steps  []artifacts.Step
 	noted  map[string]bool
 	apt    asker

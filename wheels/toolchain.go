@@ -41,19 +41,31 @@ func (t *toolchain) builder(b *Builder, p *Plan, memory int64, limit time.Durati
 	if t.builders[key] == nil {
 		t.builders[key] = &build.Builder{
 			Engine: b.Engine, Image: t.image, Prefix: "/opt/python/" + p.series(), Series: p.series(),
-			Memory: memory, PIDs: 1000, Limit: limit,
+			Memory: memory, PIDs: 1000, Limit: limit, Envs: b.environments(t.image, p),
 		}
 	}
 	return t.builders[key]
 }
 
-// close removes spare containers.
+// environments are those of all builds. Any image has the interpreter.
+func (b *Builder) environments(image string, p *Plan) *build.Environments {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.envs == nil {
+		b.envs = &build.Environments{Engine: b.Engine, Image: image, Prefix: "/opt/python/" + p.series(), Series: p.series()}
+	}
+	return b.envs
+}
+
+// close removes containers that wait.
 func (t *toolchain) close(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	var wg sync.WaitGroup
 	for _, builder := range t.builders {
-		builder.Close(ctx)
+		wg.Go(func() { builder.Close(ctx) })
 	}
+	wg.Wait()
 }
 
 // toolOwner is in whose name the packages of a toolchain are pinned: "wheels 3.13",

@@ -35,7 +35,7 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 		})
 	}
 	wg.Wait()
-	b.closeSpares(ctx)
+	b.closeBuilders(ctx)
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
 	if ctx.Err() == nil {
 		b.lookUp(ctx, p, failures)
@@ -51,10 +51,13 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	return out, err
 }
 
-// closeSpares removes containers that wait for a build.
-func (b *Builder) closeSpares(ctx context.Context) {
+// closeBuilders removes containers that wait for a build, and environments.
+func (b *Builder) closeBuilders(ctx context.Context) {
 	for _, t := range b.images {
 		t.close(ctx)
+	}
+	if b.envs != nil {
+		b.envs.Close(ctx)
 	}
 }
 
@@ -139,4 +142,4 @@ func (p *Package) wanted() string {
 
 // builderPaths must not stand in a built wheel. What is below one directory only, "build",
 // is also what cargo calls a directory of its own.
-var builderPaths = []string{build.Dir + "/src/", build.Dir + "/env/", build.Dir + "/out/", build.Dir + "/home/", build.Dir + "/state/", cargoHome + "/"}
+var builderPaths = slices.Concat(build.Paths, []string{cargoHome + "/"})

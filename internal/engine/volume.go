@@ -23,10 +23,11 @@ type Volume struct {
 	engine *Engine
 }
 
-// Mount says where a container sees a volume. It cannot write there.
+// Mount says where a container sees a volume.
 type Mount struct {
-	Volume *Volume
-	Target string // "/srv"; one that the image does not have is made in the container
+	Volume   *Volume
+	Target   string // "/srv"; one that the image does not have is made in the container
+	Writable bool   // for root; else nobody can write there
 }
 
 const (

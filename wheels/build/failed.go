@@ -14,6 +14,7 @@ const (
 	Raised      Kind = "raised"  // the hook raised an exception
 	Died        Kind = "died"    // the process of the hook ended without an answer
 	OutOfMemory Kind = "memory"  // more than Builder.Memory
+	DiskFull    Kind = "disk"    // more than may be written, which is a share of Builder.Memory
 	TimedOut    Kind = "time"    // longer than Builder.Limit
 	BadOutput   Kind = "output"  // the hook returned, but not what was asked for
 )
