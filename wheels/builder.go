@@ -39,14 +39,15 @@ type Builder struct {
 	Frozen  bool                // pins may not be added
 	Verify  bool                // each wheel that is built here is built a second time and compared
 
-	queue  *queue
-	past   map[string]time.Duration // how long building took before, by name
-	mu     sync.Mutex
-	images map[string]*toolchain // by the packages asked for
-	envs   *build.Environments
-	steps  []artifacts.Step
-	noted  map[string]bool
-	apt    asker
+	queue   *queue
+	past    map[string]time.Duration // how long building took before, by name
+	mu      sync.Mutex
+	images  map[string]*toolchain // by the packages asked for
+	envs    *build.Environments
+	closing sync.WaitGroup // of what built the wheels
+	steps   []artifacts.Step
+	noted   map[string]bool
+	apt     asker
 }
 
 // Find returns the house of a plan if the store has it: with neither network nor
@@ -163,6 +164,7 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 	if err := b.prepare(ctx, p); err != nil {
 		return nil, err
 	}
+	defer b.closing.Wait()
 	wheels, err := b.wheels(ctx, p)
 	if err != nil {
 		return nil, err

@@ -304,7 +304,11 @@ func (t *task) hooks(ctx context.Context, jobs int, raw string) (string, error) 
 	if err := t.start(ctx, jobs, t.pin.Packages); err != nil {
 		return "", err
 	}
-	asked, name, err := t.job.Build(ctx, t.pin.Dynamic, raw)
+	build := t.job.Rebuild
+	if t.tree() { // an edit may have changed what it asks for
+		build = t.job.Build
+	}
+	asked, name, err := build(ctx, t.pin.Dynamic, raw)
 	if err != nil || name != "" {
 		return name, err
 	}

@@ -35,7 +35,7 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 		})
 	}
 	wg.Wait()
-	b.closeBuilders(ctx)
+	b.closing.Go(func() { b.closeBuilders(ctx) })
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
 	if ctx.Err() == nil {
 		b.lookUp(ctx, p, failures)

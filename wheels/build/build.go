@@ -152,15 +152,15 @@ func (b *Builder) Start(ctx context.Context, job Job) (*Run, error) {
 	}
 	r := &Run{b: b, job: job, log: &record{w: job.Log}, installed: map[string]string{}}
 	if b.prepared != nil {
-		r.env, r.wheels = b.prepared.env, b.prepared.wheels
-		if err := r.install(b.prepared.wheels); err != nil {
+		if err := r.add(b.prepared.wheels); err != nil {
 			return nil, err
 		}
 	}
-	if len(job.Wheels) > 0 || b.prepared == nil {
-		if err := r.add(ctx, job.Wheels); err != nil {
-			return nil, err
-		}
+	if err := r.add(job.Wheels); err != nil {
+		return nil, err
+	}
+	if len(job.Wheels) > 0 {
+		r.unprepare()
 	}
 	if err := r.open(ctx); err != nil {
 		return nil, err
@@ -168,23 +168,56 @@ func (b *Builder) Start(ctx context.Context, job Job) (*Run, error) {
 	return r, nil
 }
 
-// add makes the environment one with more wheels.
-func (r *Run) add(ctx context.Context, wheels []Wheel) (err error) {
+// add notes wheels that the environment has.
+func (r *Run) add(wheels []Wheel) error {
 	if err := r.install(wheels); err != nil {
 		return err
 	}
 	r.wheels = slices.Concat(r.wheels, wheels)
-	if r.b.prepared != nil { // nothing can be added to what is in an image
+	return nil
+}
+
+// unprepare has the run go on without what an image has: nothing can be added to that.
+func (r *Run) unprepare() {
+	if r.b.prepared != nil {
 		r.b = r.b.prepared.from
+	}
+}
+
+// ensure makes sure of the environment.
+func (r *Run) ensure(ctx context.Context) (err error) {
+	if r.b.prepared != nil {
+		r.env = r.b.prepared.env
+		return nil
 	}
 	r.env, err = r.b.environments().ensure(ctx, r.wheels)
 	return err
 }
 
-// open finds a worker and gives it the source.
+// taken is a worker that was taken from those of a builder.
+type taken struct {
+	*worker
+	used bool // it was there before
+	err  error
+}
+
+// open finds a worker and gives it the source, and makes sure of the environment
+// meanwhile.
 func (r *Run) open(ctx context.Context) error {
-	for {
+	first := make(chan taken, 1)
+	go func() {
 		w, used, err := r.b.take(ctx)
+		first <- taken{w, used, err}
+	}()
+	if err := r.ensure(ctx); err != nil {
+		if t := <-first; t.err == nil {
+			return errors.Join(err, r.b.giveBack(ctx, t.worker))
+		}
+		return err
+	}
+	t := <-first
+	for ; ; t.worker, t.used, t.err = r.b.take(ctx) {
+		w, used, err := t.worker, t.used, t.err
 		if err != nil {
 			return err
 		}
@@ -250,12 +283,12 @@ func (r *Run) fill(ctx context.Context) error {
 // Add installs more wheels into the environment. A project that is in it already,
 // in another file, is an error.
 func (r *Run) Add(ctx context.Context, wheels []Wheel) error {
-	from := r.b
-	if err := r.add(ctx, wheels); err != nil {
+	if err := r.add(wheels); err != nil {
 		return err
 	}
-	if r.b == from {
-		return nil
+	from := r.b
+	if r.unprepare(); r.b == from {
+		return r.ensure(ctx)
 	}
 	// The image has another environment.
 	if err := r.worker.remove(ctx); err != nil {

@@ -38,9 +38,10 @@ type Environments struct {
 	Prefix string // of the interpreter: "/opt/python/3.13"
 	Series string // "3.13"
 
-	opening sync.Mutex
-	volume  *engine.Volume
+	opening sync.Mutex // guards keeper, and is locked before the next
 	keeper  *keeper
+	making  sync.Mutex
+	volume  *engine.Volume
 
 	mu   sync.Mutex
 	made map[string]*making // by name of the environment or of the wheel
@@ -74,14 +75,24 @@ type filled struct {
 	Error string `json:"error"`
 }
 
-// open makes sure of the volume and returns it.
-func (e *Environments) open(ctx context.Context) (*engine.Volume, error) {
+// space makes sure of the volume and returns it.
+func (e *Environments) space(ctx context.Context) (v *engine.Volume, err error) {
+	e.making.Lock()
+	defer e.making.Unlock()
+	if e.volume == nil {
+		e.volume, err = e.Engine.NewVolume(ctx, "", "wheels-env")
+	}
+	return e.volume, err
+}
+
+// open makes sure of the keeper and returns it.
+func (e *Environments) open(ctx context.Context) (*keeper, error) {
 	e.opening.Lock()
 	defer e.opening.Unlock()
-	if e.volume != nil {
-		return e.volume, nil
+	if e.keeper != nil {
+		return e.keeper, nil
 	}
-	v, err := e.Engine.NewVolume(ctx, e.Image, "wheels-env")
+	v, err := e.space(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -90,27 +101,31 @@ func (e *Environments) open(ctx context.Context) (*engine.Volume, error) {
 		Mounts: []engine.Mount{{Volume: v, Target: envsDir, Writable: true}}, Limit: 24 * time.Hour,
 	})
 	if err != nil {
-		return nil, errors.Join(err, v.Remove(ctx))
+		return nil, err
 	}
 	k := &keeper{Container: c, waiting: map[int]chan filled{}}
 	interpreter := path.Join(e.Prefix, "bin", "python"+e.Series)
 	k.line, k.stop, k.ended = talk(ctx, c, []string{interpreter, "-I", "-S", "-B", "-c", fillText, envsDir}, &k.err)
 	go k.listen()
-	e.volume, e.keeper = v, k
-	return v, nil
+	e.keeper = k
+	return k, nil
 }
 
 // Close removes the volume. Containers that mount it must have been removed before.
 func (e *Environments) Close(ctx context.Context) error {
 	e.opening.Lock()
 	defer e.opening.Unlock()
-	if e.volume == nil {
-		return nil
+	e.making.Lock()
+	defer e.making.Unlock()
+	var err error
+	if e.keeper != nil {
+		e.keeper.stop()
+		err = e.keeper.Remove(ctx)
+		<-e.keeper.ended
 	}
-	e.keeper.stop()
-	err := e.keeper.Remove(ctx)
-	<-e.keeper.ended
-	err = errors.Join(err, e.volume.Remove(ctx))
+	if e.volume != nil {
+		err = errors.Join(err, e.volume.Remove(ctx))
+	}
 	e.volume, e.keeper, e.made = nil, nil, nil
 	return err
 }
@@ -187,13 +202,14 @@ func (e *Environments) ensure(ctx context.Context, wheels []Wheel) (string, erro
 		return "", err
 	}
 	dir := path.Join(envsDir, name)
-	if _, err := e.open(ctx); err != nil {
+	keeper, err := e.open(ctx)
+	if err != nil {
 		return "", err
 	}
 	return dir, e.once(ctx, name, func() error {
 		for i, w := range wheels {
 			err := e.once(ctx, sums[i], func() error {
-				return e.keeper.do('W', map[string]any{"wheel": sums[i]}, func(t *tar.Writer) error {
+				return keeper.do('W', map[string]any{"wheel": sums[i]}, func(t *tar.Writer) error {
 					return e.tree(t, dir).wheel(w, true, false)
 				})
 			})
@@ -201,7 +217,7 @@ func (e *Environments) ensure(ctx context.Context, wheels []Wheel) (string, erro
 				return fmt.Errorf("build requirement %s: %w", w.Name, err)
 			}
 		}
-		return e.keeper.do('L', map[string]any{"env": name, "wheels": sums}, func(t *tar.Writer) error {
+		return keeper.do('L', map[string]any{"env": name, "wheels": sums}, func(t *tar.Writer) error {
 			tree := e.tree(t, dir)
 			return cmp.Or(tree.interpreter(), tree.wheels(wheels, false, true))
 		})

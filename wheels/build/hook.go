@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
@@ -40,6 +41,21 @@ func (r *Run) Build(ctx context.Context, known []string, dir string) (asked []st
 		return asked, "", err
 	}
 	return asked, *made, r.take(ctx, *made, dir)
+}
+
+// Rebuild is Wheel where it is known what the backend asks for, of the same source. If
+// that fails and the backend now asks for something beyond, there is no name.
+func (r *Run) Rebuild(ctx context.Context, known []string, dir string) (asked []string, name string, err error) {
+	name, err = r.Wheel(ctx, dir)
+	failed, ok := errors.AsType[*FailedError](err)
+	if !ok || failed.Kind != Raised && failed.Kind != Died && failed.Kind != NoBackend {
+		return nil, name, err
+	}
+	asked, askErr := r.Requires(ctx)
+	if askErr != nil || !slices.ContainsFunc(asked, func(a string) bool { return !slices.Contains(known, a) }) {
+		return nil, "", err
+	}
+	return asked, "", nil
 }
 
 // answer is what serve.py answers.

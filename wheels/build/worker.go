@@ -75,7 +75,7 @@ func (b *Builder) fresh(ctx context.Context) (*worker, error) {
 		Limit: workerLife + 2*b.limit() + time.Hour,
 	}
 	if b.prepared == nil {
-		volume, err := b.environments().open(ctx)
+		volume, err := b.environments().space(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -202,6 +202,17 @@ func (b *Builder) release(ctx context.Context, w *worker) error {
 		_ = w.remove(ctx)
 		return nil
 	})
+	return nil
+}
+
+// giveBack gives back a worker that had no job.
+func (b *Builder) giveBack(ctx context.Context, w *worker) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return w.remove(ctx)
+	}
+	b.promise(func() *worker { return w })
 	return nil
 }
 
