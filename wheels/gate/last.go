@@ -134,5 +134,8 @@ func (p *proof) differences(ctx context.Context, image string, old *record, d di
 	said.checks[aptCheck] = artifacts.Check{
 		Name: aptCheck, OK: true, Detail: fmt.Sprintf("%d packages, installed with %s", len(p.apt), artifacts.Key(old.Key).Short()),
 	}
+	if !said.ended && said.full == "" {
+		said.full = "its differences could not be looked at"
+	}
 	return said.checks, said.full, nil
 }

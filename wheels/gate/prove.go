@@ -160,7 +160,7 @@ func (p *proof) whole(ctx context.Context) (map[string]artifacts.Check, error) {
 		return nil, err
 	}
 	said.checks[aptCheck] = apt
-	if keep && allOK(said.checks) && p.new.complete(said.records) {
+	if keep && said.ended && allOK(said.checks) && p.new.complete(said.records) {
 		kept = true
 		p.later(func() { p.keep(ctx, c) })
 	}
@@ -311,6 +311,7 @@ type said struct {
 	checks  map[string]artifacts.Check
 	records map[string]json.RawMessage // by wheel
 	full    string                     // why the whole house is to be proved
+	ended   bool                       // it came to its end
 }
 
 // maxResults is how much house.py may tell.
@@ -327,7 +328,7 @@ func (p *proof) run(ctx context.Context, c *engine.Container) (*said, error) {
 	if err != nil && (!errors.As(err, new(*engine.ExitError)) || engine.IsGone(err)) {
 		return nil, err
 	}
-	s := &said{checks: map[string]artifacts.Check{}, records: map[string]json.RawMessage{}}
+	s := &said{checks: map[string]artifacts.Check{}, records: map[string]json.RawMessage{}, ended: err == nil}
 	for line := range bytes.Lines(told) {
 		var one struct {
 			Check   *artifacts.Check

@@ -13,6 +13,8 @@ type difference struct {
 	remove  []string // names of those that are not in this one, or are other ones here
 	again   []string // names of wheels to use anew
 	linked  bool     // files that are linked have changed, or through whom wheels come by those of others
+
+	elf bool // files that are linked have changed
 }
 
 // bundled are distributions that an environment may have by itself.
@@ -20,7 +22,8 @@ var bundled = []string{"pip", "setuptools", "wheel", "distribute"}
 
 // since works out what of a house is to be proved when old was: what has changed,
 // and all that could notice. For that it goes by what the wheels say that they
-// require, and by what their imports were seen to look at. A reason says why the whole house is to be proved.
+// require, and by what their imports were seen to look at. A reason says why the
+// whole house is to be proved.
 func since(old, new *record, parts []*part) (d difference, reason string) {
 	d.remove, d.again = []string{}, []string{}
 	if old.State != new.State {
@@ -46,7 +49,8 @@ func since(old, new *record, parts []*part) (d difference, reason string) {
 			}
 			d.install = append(d.install, p)
 		}
-		d.linked = d.linked || now.Linked || before == nil || !slices.Equal(before.Requires, now.Requires)
+		d.elf = d.elf || now.Linked
+		d.linked = d.linked || before == nil || !slices.Equal(before.Requires, now.Requires)
 		d.again = append(d.again, p.Name)
 		touch(p.Name, now)
 	}
@@ -59,7 +63,8 @@ func since(old, new *record, parts []*part) (d difference, reason string) {
 			return d, name + " had files in the place of another wheel's"
 		}
 		d.remove = append(d.remove, name)
-		d.linked = d.linked || before.Linked || now == nil
+		d.elf = d.elf || before.Linked
+		d.linked = d.linked || now == nil
 		touch(name, before)
 	}
 	for name := range names {
@@ -67,6 +72,7 @@ func since(old, new *record, parts []*part) (d difference, reason string) {
 			return d, name + " may be part of the environment itself"
 		}
 	}
+	d.linked = d.linked || d.elf
 	if len(names) == 0 {
 		return d, ""
 	}
@@ -98,7 +104,7 @@ func (d *difference) spread(old, new *record, names, tops map[string]bool) (reas
 			if err := json.Unmarshal(k.Used, &u); err != nil {
 				return fmt.Sprintf("of %s nothing is known: %v", name, err)
 			}
-			if u.All || k.Linked && d.linked || in(names, k.Requires, u.Dists) || in(tops, k.Tops, u.Wants) || in(read, u.Reads) {
+			if u.All || k.Linked && d.elf || in(names, k.Requires, u.Dists) || in(tops, k.Tops, u.Wants) || in(read, u.Reads) {
 				d.again = append(d.again, name)
 				anew[name], found = true, true
 				for _, top := range k.Tops {

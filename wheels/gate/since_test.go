@@ -95,7 +95,7 @@ func TestSince(t *testing.T) {
 			name: "linked", old: []string{"a 1 linked", "b 1 linked", "c 1"},
 			new: []string{"a 2", "b 1 linked", "c 1"}, install: "a", remove: "a", again: "a b", linked: true,
 		},
-		{name: "requires more", old: []string{"a 1"}, new: []string{"a 2 requires=r1"}, install: "a", remove: "a", again: "a", linked: true},
+		{name: "requires more", old: []string{"a 1", "b 1 linked"}, new: []string{"a 2 requires=r1", "b 1 linked"}, install: "a", remove: "a", again: "a", linked: true},
 		{name: "shares now", old: []string{"a 1", "b 1"}, new: []string{"a 2 shares", "b 1 shares"}, reason: "a 1 has files in the place of another wheel's"},
 		{name: "shared before", old: []string{"a 1 shares", "b 1 shares"}, new: []string{"a 2", "b 1"}, reason: "a had files in the place of another wheel's"},
 		{name: "others share", old: []string{"a 1", "b 1 shares", "c 1 shares"}, new: []string{"a 2", "b 1 shares", "c 1 shares"}, install: "a", remove: "a", again: "a"},

@@ -39,6 +39,7 @@ What was printed goes to the standard error.
 """
 import concurrent.futures
 import fnmatch
+import glob
 import importlib
 import importlib.metadata
 import json
@@ -107,10 +108,10 @@ def distributions(config):
     return {normal(d.metadata["Name"]): d.version for d in importlib.metadata.distributions(path=[site_of(config)])}
 
 
-def execute(argv, timeout, **more):
+def execute(argv, timeout):
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root", "PIP_CONFIG_FILE": os.devnull}
     p = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       universal_newlines=True, errors="replace", timeout=timeout, **more)
+                       universal_newlines=True, errors="replace", timeout=timeout)
     log("$ " + " ".join(argv))
     log(p.stdout)
     return p.returncode, p.stdout
@@ -133,15 +134,14 @@ def prepare(config):
 
 class Pip:
     """The environment's pip. It is loaded once, and each command is a process that is forked from there: it has seen
-    nothing of the commands before."""
+    nothing of the commands before. One that the house replaces is started for each."""
 
     def __init__(self, config):
-        self.config = config
         self.python = config["venv"] + "/bin/python"
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root", "PIP_CONFIG_FILE": os.devnull}
         self.server = subprocess.Popen([self.python, "-I", os.path.abspath(__file__), "pip"], env=env, stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, stderr=sys.stderr, universal_newlines=True)
-        self.loaded = self.server.stdout.readline() == "loaded\n"
+        self.loaded = self.server.stdout.readline() == "loaded\n" and all(w["name"] != "pip" for w in config["wheels"])
 
     def begin(self, arguments):
         self.arguments = arguments
@@ -223,24 +223,22 @@ class Install:
         self.installed = []
         with open(config["state"] + "/environment.json") as f:
             self.before = json.load(f)
-        self.run_pip = Pip(config)
+        self.pip = Pip(config)
 
     def main(self):
         check("no compiler", self.compiler)
         if self.since:
             self.uninstall()
-        if not check("installs by pip with hashes", self.pip):
+        if not check("installs by pip with hashes", self.install):
             if self.since:
                 raise Full("its differences do not install")
             if not self.install_some():
                 return
         check("installed is the lock", self.lock)
-        self.run_pip.begin(["check", "--disable-pip-version-check"])
-        start = time.time()
+        self.pip.begin(["check", "--disable-pip-version-check"])
         use = self.use()
         check("requirements consistent", self.consistent)
-        self.run_pip.close()
-        print("pip check and the start of use: %.2f s" % (time.time() - start), file=sys.stderr)
+        self.pip.close()
         status = use.wait()
         if self.config["keep"]:
             self.tidy()
@@ -293,7 +291,7 @@ class Install:
             if normal(d.metadata["Name"]) in names:
                 paths += [os.path.normpath(os.path.join(site, str(f))) for f in d.files or []]
         if names:
-            code, said = self.run_pip.run(["uninstall", "-y", "--disable-pip-version-check"] + names)
+            code, said = self.pip.run(["uninstall", "-y", "--disable-pip-version-check"] + names)
             if code != 0:
                 raise Full("pip uninstall: " + clip(said))
         dirs = {os.path.dirname(p) for p in paths}  # an empty one could be imported
@@ -306,9 +304,9 @@ class Install:
                     raise Full("pip uninstall leaves the empty " + d)
                 d = os.path.dirname(d)
         for p in paths:  # bytecode is good for a time and a size; these may be the same in the next version
-            cached = self.config["state"] + "/bytecode" + os.path.dirname(p)
-            if p.endswith(".py") and os.path.isdir(cached):
-                shutil.rmtree(cached)
+            if p.endswith(".py"):
+                for cached in glob.glob(glob.escape(self.config["state"] + "/bytecode" + p[: -len("py")]) + "*.pyc"):
+                    os.unlink(cached)
         for name, installed in sorted(self.since["install"].items()):
             for p in installed:
                 if os.path.lexists(os.path.join(venv, p)):
@@ -320,14 +318,14 @@ class Install:
         return ["install", "--no-index", "--find-links", house, "--require-hashes", "-r", house + "/requirements.txt",
                 "--no-cache-dir", "--disable-pip-version-check", "--no-compile"]
 
-    def pip(self):
+    def install(self):
         start = time.time()
-        code, said = self.run_pip.run(self.pip_arguments())
+        code, said = self.pip.run(self.pip_arguments())
         note = []
         if code != 0 and self.back():
             # The project itself is not here: pip may leave its name out, but then it looks after no dependency.
             note = ["without dependencies, as the project is left out: " + ", ".join(self.back())]
-            code, said = self.run_pip.run(self.pip_arguments() + ["--no-deps"])
+            code, said = self.pip.run(self.pip_arguments() + ["--no-deps"])
         if code != 0:
             problems = ["pip: " + clip(self.complaint(said), 4000)]
             for wheel in self.config["wheels"]:
@@ -346,10 +344,10 @@ class Install:
 
     def install_some(self):
         """Installs what can be installed, so that what can be seen of the other checks is seen."""
-        code, said = self.run_pip.run(self.pip_arguments() + ["--no-deps"])
+        code, said = self.pip.run(self.pip_arguments() + ["--no-deps"])
         fit = [os.path.join(self.config["house"], w["file"]) for w in self.config["wheels"] if not self.unfit(w)]
         if code != 0 and 0 < len(fit) < len(self.config["wheels"]):
-            code, said = self.run_pip.run(["install", "--no-index", "--no-deps", "--no-cache-dir", "--no-compile"] + fit)
+            code, said = self.pip.run(["install", "--no-index", "--no-deps", "--no-cache-dir", "--no-compile"] + fit)
         return code == 0
 
     def unfit(self, wheel):
@@ -358,7 +356,7 @@ class Install:
             code = ("from pip._internal.utils.compatibility_tags import get_supported\n"
                     "print(' '.join(str(t) for t in get_supported()))\n")
             try:
-                p = subprocess.run([self.run_pip.python, "-I", "-c", code], stdout=subprocess.PIPE, check=True, timeout=PIP)
+                p = subprocess.run([self.pip.python, "-I", "-c", code], stdout=subprocess.PIPE, check=True, timeout=PIP)
                 self.tags = set(p.stdout.decode().split())
             except subprocess.CalledProcessError:
                 self.tags = set()  # a pip that has it elsewhere
@@ -392,7 +390,7 @@ class Install:
             plural(len(self.config["wheels"]), "package"), ", ".join(sorted(own)) or "nothing")]
 
     def consistent(self):
-        code, said = self.run_pip.end()
+        code, said = self.pip.end()
         if code == 0:
             return [], ["pip check: " + clip(said)]
         lines = [clip(line) for line in said.splitlines() if line.strip()]
