@@ -18,7 +18,7 @@ const (
 	Module      Kind = "module"      // of pkg-config or CMake
 	Program     Kind = "program"     // to run
 	Requirement Kind = "requirement" // a build requirement that is not stated, or not fit
-	Compiler    Kind = "compiler"    // a newer one, or a newer library of the distro
+	Compiler    Kind = "compiler"    // another one, or another library of the distro
 	Python      Kind = "python"      // an older one: what is built knows nothing of this
 	Limit       Kind = "limit"       // more memory, time or room
 	Network     Kind = "network"     // there is none

@@ -42,7 +42,7 @@ var otherSystems = regexp.MustCompile(`^(windows|winsock2?|ws2tcpip|io|direct|co
 func (r *reader) header(name string) {
 	name = strings.TrimPrefix(path.Clean(name), "/")
 	switch project, since := headerProjects[name], goneHeaders[name]; {
-	case since != "":
+	case r.gone(since):
 		r.predates(name, since)
 	case project != "":
 		r.requirement(project)
