@@ -148,7 +148,7 @@ func (f *Found) settle(holders map[string][]distro.Holder, unsought bool, of *Fa
 	}
 	f.Unsought = unsought && len(f.Files) > 0
 	if f.Kind == explain.Limit && f.Name == "memory" && of.limits.memory >= of.limits.most {
-		f.Advice = "it had all that the engine has for builds: give the engine's machine more, or --jobs 1"
+		f.Advice = "it had all that the engine has for builds: give the engine's machine more"
 	}
 }
 

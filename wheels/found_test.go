@@ -47,7 +47,7 @@ func TestFailureText(t *testing.T) {
 		{"memory", explain.Finding{Kind: explain.Limit, Name: "memory", What: "limit: memory"}, nil, false, "", usual,
 			"\n  limit: memory\n  fix: put into recipes/wheels/thing.toml:\n      memory = 4096"},
 		{"all memory", explain.Finding{Kind: explain.Limit, Name: "memory", What: "limit: memory"}, nil, false, "", limits{memory: 2 << 30, most: 2 << 30},
-			"\n  limit: memory\n    it had all that the engine has for builds: give the engine's machine more, or --jobs 1"},
+			"\n  limit: memory\n    it had all that the engine has for builds: give the engine's machine more"},
 		{"time", explain.Finding{Kind: explain.Limit, Name: "time", What: "limit: time"}, nil, false, "", usual,
 			"\n  limit: time\n  fix: put into recipes/wheels/thing.toml:\n      minutes = 40"},
 	} {
