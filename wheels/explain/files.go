@@ -106,13 +106,16 @@ func unique(list []string) (out []string) {
 	return out
 }
 
+// triedRE is what subprocess says of a pkg-config that failed.
+var triedRE = regexp.MustCompile(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`)
+
 // moduleSigns are of pkg-config, meson's dependencies and CMake's packages.
 var moduleSigns = []sign{
 	{"Package ", regexp.MustCompile(`Package '([^']+)'(?:, required by '[^']+',)? not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
 	{"was not found in the pkg-config", regexp.MustCompile(`Package ([\w.+-]+) was not found in the pkg-config search path`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
 	{"No package '", regexp.MustCompile(`No package '([^']+)' found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
 	{"PackageNotFoundError: ", regexp.MustCompile(`pkgconfig\.PackageNotFoundError: (\S+) not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
-	{"pkg-config", regexp.MustCompile(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`), func(r *reader, m []string) { r.tried(m[1]) }},
+	{"pkg-config", triedRE, func(r *reader, m []string) { r.tried(m[1]) }},
 	{"need '", regexp.MustCompile(`Invalid version, need '([^']+)' \['([^']+)'\] found '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[2], m[3]) }},
 	{"has version '", regexp.MustCompile(`Package '([^']+)' has version '([^']+)', required version is '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[3], m[2]) }},
 	{"Dependency ", regexp.MustCompile(`ERROR: Dependency ["']([^"']+)["'] (?:is required but )?not found`), func(r *reader, m []string) { r.module(m[1]) }},
@@ -146,8 +149,6 @@ func (r *reader) tried(args string) {
 		r.add(Finding{Kind: Module, Name: names[0] + ".pc", Files: files})
 	}
 }
-
-var triedRE = regexp.MustCompile(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`)
 
 // pkgConfigNames are the modules among the arguments of pkg-config, as a command line
 // or as a list of Python.
