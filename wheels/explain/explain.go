@@ -166,7 +166,10 @@ func (r *reader) relevant(all []Finding) (out []Finding) {
 
 // subject is what a finding is about, whatever its version.
 func subject(f Finding) string {
-	if strings.HasPrefix(f.Name, "rustc ") {
+	switch {
+	case f.Kind == Python:
+		return "python"
+	case strings.HasPrefix(f.Name, "rustc "):
 		return "rustc"
 	}
 	return f.Name

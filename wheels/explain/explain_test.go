@@ -214,6 +214,8 @@ func TestPythons(t *testing.T) {
 		{"3.13", "thing.c:4153:17: error: too few arguments to function ‘_PyLong_AsByteArray’", "python 3.13"},
 		{"3.13", "thing.c:12:5: error: implicit declaration of function ‘_PyInterpreterState_GetConfig’; did you mean ‘PyInterpreterState_GetID’? [-Wimplicit-function-declaration]", "python 3.13"},
 		{"3.12", "thing.c:9:5: error: implicit declaration of function ‘PyUnicode_AsUnicode’; did you mean ‘PyUnicode_AsUTF8’?", "python 3.12"},
+		{"3.13", "thing.c:9:5: error: ‘PyLongObject’ has no member named ‘ob_digit’\nthing.c:4153:17: error: too few arguments to function ‘_PyLong_AsByteArray’\n" +
+			"thing.c:9:9: error: ‘PyLongObject’ has no member named ‘ob_digit’", "python 3.13"},
 		{"3.13", "ModuleNotFoundError: No module named 'imp'", "python 3.12"},
 		{"3.13", "AttributeError: module 'configparser' has no attribute 'SafeConfigParser'. Did you mean: 'RawConfigParser'?", "python 3.12"},
 		{"3.13", "AttributeError: module 'pkgutil' has no attribute 'ImpImporter'. Did you mean: 'zipimporter'?", "python 3.12"},
