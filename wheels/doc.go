@@ -18,7 +18,9 @@
 //
 // Packages go through the first five steps on their own, as soon as there is a
 // processor for them; a failure ends none but its own package, and all failures
-// are told together. What was built stays in the store for the next run.
+// are told together, with what package explain finds in their logs, the packages of
+// the distro that have it, and the recipe that mends it. What was built stays in the
+// store for the next run.
 //
 // # The house
 //

@@ -55,7 +55,7 @@ func (f *Failure) Error() string {
 		fmt.Fprintf(&b, "\n  note: %s", f.Note)
 	}
 	if f.Recipe != "" {
-		fmt.Fprintf(&b, "\n  fix: in %s:\n      %s", f.RecipeFile(), strings.ReplaceAll(strings.TrimSpace(f.Recipe), "\n", "\n      "))
+		fmt.Fprintf(&b, "\n  fix: put into %s:\n      %s", f.RecipeFile(), strings.ReplaceAll(strings.TrimSpace(f.Recipe), "\n", "\n      "))
 	}
 	return b.String()
 }
@@ -67,6 +67,7 @@ type FailedError struct {
 	Name     string // of the house
 	Of       int    // packages in all
 	Failures []*Failure
+	Unsought error // why nobody looked which packages of the distro have what is missing; or nil
 }
 
 func (e *FailedError) Error() string {
@@ -77,6 +78,9 @@ func (e *FailedError) Error() string {
 	}
 	for _, f := range e.Failures {
 		b.WriteString("\n" + strings.ReplaceAll(f.Error(), "\n", "\n  "))
+	}
+	if e.Unsought != nil {
+		fmt.Fprintf(&b, "\nwhich packages have what is missing is not known: %v", e.Unsought)
 	}
 	return b.String()
 }

@@ -24,7 +24,7 @@ type Found struct {
 	explain.Finding
 	Packages []distro.Holder // the likeliest first; none if Files is empty
 	There    bool            // the likeliest was there
-	Unsought error           // why no packages were looked for; or nil
+	Unsought bool            // nobody knows which packages have it: see FailedError
 }
 
 // String is one line: "missing: libpq-fe.h, which libpq-dev has".
@@ -32,8 +32,8 @@ func (f Found) String() string {
 	switch {
 	case len(f.Files) == 0:
 		return f.What
-	case f.Unsought != nil:
-		return fmt.Sprintf("%s; which package has it was not found out: %v", f.What, f.Unsought)
+	case f.Unsought:
+		return f.What
 	case len(f.Packages) == 0:
 		return f.What + ", which no package of the distro has"
 	case f.There:
@@ -45,7 +45,7 @@ func (f Found) String() string {
 		others = append(others, h.Package)
 	}
 	if others != nil {
-		text += "; so have " + strings.Join(others, " and ")
+		text += "; also in " + strings.Join(others, " and ")
 	}
 	return text
 }
@@ -57,7 +57,7 @@ type limits struct {
 }
 
 // explain reads what the build printed and finds what it failed for want of. Which
-// packages have it is for lookUp.
+// packages have it is for explained.
 func (t *task) explain(f *Failure) {
 	f.Note = t.recipe.Note
 	e := explain.Failure{Name: t.pkg.Name, Python: t.p.series(), Installed: map[string]string{}}
@@ -99,9 +99,11 @@ func lastHook(name string) string {
 	return build.LastHook(string(data))
 }
 
-// lookUp finds the packages of the distro that have what builds failed for want of, in
-// one search, and writes the recipes. That it cannot is told with what was not found.
-func (b *Builder) lookUp(ctx context.Context, p *Plan, failures []*Failure) {
+// explained makes the error of some failures, with the packages of the distro that have
+// what the builds failed for want of, and with the recipes. It asks once for all of
+// them. That this did not work is told, and changes nothing else.
+func (b *Builder) explained(ctx context.Context, p *Plan, failures []*Failure) *FailedError {
+	e := &FailedError{Name: p.Name, Of: len(p.Packages), Failures: failures}
 	var ends []string
 	for _, f := range failures {
 		for _, found := range f.Found {
@@ -109,29 +111,26 @@ func (b *Builder) lookUp(ctx context.Context, p *Plan, failures []*Failure) {
 		}
 	}
 	slices.Sort(ends)
-	ends = slices.Compact(ends)
-	var holders map[string][]distro.Holder
-	var unsought error
-	if len(ends) > 0 {
-		holders, unsought = b.holders(ctx, p, ends)
-	}
+	holders, err := b.holders(ctx, p, slices.Compact(ends))
+	e.Unsought = err
 	for _, f := range failures {
 		for i := range f.Found {
-			f.Found[i].settle(holders, unsought, f)
+			f.Found[i].settle(holders, err != nil, f)
 		}
 		f.Recipe = p.req.Recipes.Amend(f.Name, p.Distro, f.amendment())
 	}
+	return e
 }
 
 func (b *Builder) holders(ctx context.Context, p *Plan, ends []string) (holders map[string][]distro.Holder, err error) {
+	if len(ends) == 0 {
+		return nil, nil
+	}
 	pins, err := b.Pins.Read()
 	if err != nil {
 		return nil, err
 	}
 	base, _ := pins.Base(p.Distro, p.Arch)
-	if b.Distros.Offline {
-		return nil, distro.ErrOffline
-	}
 	end := b.Report.Step("packages that have what is missing")
 	holders, err = b.Distros.FindFiles(ctx, p.distroTarget(), base, ends)
 	end(err)
@@ -140,18 +139,16 @@ func (b *Builder) holders(ctx context.Context, p *Plan, ends []string) (holders 
 
 // settle takes the packages that have the first of the files that any has, and what
 // goes into the recipe where that is not a package.
-func (f *Found) settle(holders map[string][]distro.Holder, unsought error, of *Failure) {
+func (f *Found) settle(holders map[string][]distro.Holder, unsought bool, of *Failure) {
 	for _, end := range f.Files {
 		if f.Packages = holders[end]; len(f.Packages) > 0 {
 			f.beside(end, of.has)
 			return
 		}
 	}
-	if len(f.Files) > 0 {
-		f.Unsought = unsought
-	}
+	f.Unsought = unsought && len(f.Files) > 0
 	if f.Kind == explain.Limit && f.Name == "memory" && of.limits.memory >= of.limits.most {
-		f.Advice = "it had all that the engine has for builds: give the engine's machine more, or --jobs 1"
+		f.Advice = "it had all that the engine has for builds: give the engine's machine more"
 	}
 }
 

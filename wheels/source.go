@@ -250,6 +250,7 @@ func (t *task) resolve(ctx context.Context, jobs int) error {
 
 // extend brings the environment that holds first to what the pin says.
 func (t *task) extend(ctx context.Context, jobs int, first []project.BuildPackage) error {
+	t.installed = t.pin.Packages
 	var more []project.BuildPackage
 	for _, p := range t.pin.Packages {
 		if !slices.Contains(first, p) {

@@ -37,15 +37,12 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	wg.Wait()
 	b.closing.Go(func() { b.closeBuilders(ctx) })
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
-	if ctx.Err() == nil {
-		b.lookUp(ctx, p, failures)
-	}
 	var err error
-	switch {
-	case ctx.Err() != nil:
+	if len(failures) > 0 && ctx.Err() == nil {
+		err = b.explained(ctx, p, failures)
+	}
+	if ctx.Err() != nil {
 		err = context.Cause(ctx)
-	case len(failures) > 0:
-		err = &FailedError{Name: p.Name, Of: len(p.Packages), Failures: failures}
 	}
 	end(err)
 	return out, err

@@ -153,6 +153,7 @@ type built struct {
 	Asks    []string          `json:"asks"`    // get_requires_for_build_wheel
 	Reach   string            `json:"reach"`   // a host that it tries to reach
 	Fail    string            `json:"fail"`    // raised
+	Imports string            `json:"imports"` // a module that building needs
 	Sleep   float64           `json:"sleep"`   // seconds
 	Compile string            `json:"compile"` // a C file of src, compiled to an extension module of its name
 	Random  bool              `json:"random"`  // another file each time
@@ -175,6 +176,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     time.sleep(c["sleep"])
     if c["reach"]:
         socket.create_connection((c["reach"], 443), 5)
+    if c["imports"]:
+        __import__(c["imports"])
     if c["fail"]:
         raise RuntimeError(c["fail"])
     files = {name: open("src/" + name, "rb").read() for name in c["files"] or {} if not name.endswith(".c")}

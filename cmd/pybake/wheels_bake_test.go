@@ -22,6 +22,7 @@ func wheelTests(t *testing.T, b *bakery) {
 	b.base = append(slices.Clone(b.base), "PIP_INDEX_URL=", "PIP_EXTRA_INDEX_URL=", "PIP_FIND_LINKS=", "no_proxy=127.0.0.1")
 	t.Run("house", func(t *testing.T) { wheelsHouse(t, b.on(t), z) })
 	t.Run("all failures", func(t *testing.T) { wheelsFailures(t, b.on(t), z) })
+	t.Run("explained", func(t *testing.T) { wheelsExplained(t, b.on(t), z) })
 	t.Run("hook asks for more", func(t *testing.T) { wheelsHook(t, b.on(t), z) })
 	t.Run("changed bytes", func(t *testing.T) { wheelsChanged(t, b.on(t), z) })
 	t.Run("gate", func(t *testing.T) { wheelsGate(t, b.on(t), z) })
@@ -153,6 +154,41 @@ func wheelsFailures(t *testing.T, b *bakery, z *bazaar) {
 	_, said, status = b.house(z, "failures.txt", strings.SplitAfter(lock, "\n")[0])
 	if status != 0 || strings.Contains(said, "build good-one") {
 		t.Errorf("status %d, or built anew:\n%s", status, said)
+	}
+}
+
+// wheelsExplained follows what is printed for a build that failed.
+func wheelsExplained(t *testing.T, b *bakery, z *bazaar) {
+	z.add("forgotten", "forgotten-1.0-py3-none-any.whl", wheelOf("forgotten", "1.0", map[string]string{"forgotten.py": ""}, nil))
+	lock := z.sdist(built{Name: "forgetful", Version: "1.0", Files: map[string]string{"forgetful.py": ""}, Imports: "forgotten"}) +
+		z.sdist(built{Name: "headless", Version: "1.0", Compile: "headless.c", Files: map[string]string{"headless.c": "#include <no-such-header.h>\n"}})
+	_, said, status := b.house(z, "explained.txt", lock)
+	if status != 1 {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{"missing: no-such-header.h", "missing: forgotten", "hint: recipes/ is beside pybake.toml"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("not told: %s\n%s", want, said)
+		}
+	}
+	_, recipe, _ := strings.Cut(said, "put into recipes/wheels/forgetful.toml:\n")
+	recipe, _, _ = strings.Cut(recipe, "\n")
+	dir := filepath.Join(b.dir, "explained")
+	pins, err := os.ReadFile(filepath.Join(b.dir, "baked", "pybake.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"pybake.toml": "", "pybake.lock": string(pins), "recipes/wheels/forgetful.toml": recipe} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made, said, status := b.house(z, "explained.txt", strings.SplitAfter(lock, "\n")[0], "-C", dir, "--store", filepath.Join(b.dir, "baked"))
+	if status != 0 || origins(made) != "forgetful sdist" {
+		t.Errorf("with %q: status %d\n%s", recipe, status, said)
 	}
 }
 

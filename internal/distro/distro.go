@@ -14,7 +14,8 @@
 // Three questions are answered about shared libraries in the directories in
 // which the dynamic loader looks by itself: which there are with some packages
 // installed (Libraries), which packages of an image own them (Owners), and
-// which packages of the archive have them (FindOwners).
+// which packages of the archive have them (FindOwners). FindFiles asks the
+// archive for what builds need: headers, programs and the like.
 //
 // With pins, nothing here asks a network unless a pinned file is not in the
 // cache; what then comes must be what was pinned, or it is a *MovedError.

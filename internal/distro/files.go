@@ -87,7 +87,7 @@ func (h Holder) rank(end, triple string) []int {
 	dir = strings.Replace(dir, "/"+triple+"/", "/", 1)
 	depth := strings.Count(dir, "/")
 	stem, _, _ := strings.Cut(strings.ToLower(path.Base(end)), ".")
-	program := strings.HasPrefix(end, "/bin/")
+	program := strings.Contains(end, "bin/")
 	return []int{
 		number(h.Component != "main"),
 		number(!program && !strings.HasSuffix(h.Package, "-dev")),

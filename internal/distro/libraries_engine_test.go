@@ -79,3 +79,28 @@ func TestFindOwners(t *testing.T) {
 		t.Errorf("offline: %v", err)
 	}
 }
+
+func TestFindFiles(t *testing.T) {
+	m, _ := maker(t)
+	ends := []string{"/libpq-fe.h", "/bin/pg_config", "/nlohmann/json.hpp", "/no-such-header.h"}
+	got, err := m.FindFiles(t.Context(), shared.target, shared.base, ends)
+	if err != nil {
+		t.Error(err)
+	}
+	for end, want := range map[string]Holder{
+		"/libpq-fe.h":        {"libpq-dev", "main", "usr/include/postgresql/libpq-fe.h"},
+		"/bin/pg_config":     {"libpq-dev", "main", "usr/bin/pg_config"},
+		"/nlohmann/json.hpp": {"nlohmann-json3-dev", "main", "usr/include/nlohmann/json.hpp"}, // of no architecture
+	} {
+		if len(got[end]) == 0 || got[end][0] != want {
+			t.Errorf("%s: %v, want %v", end, got[end], want)
+		}
+	}
+	if found := got["/no-such-header.h"]; found != nil {
+		t.Errorf("a header that nobody has: %v", found)
+	}
+	m, _ = offline(t, shared.cache)
+	if _, err := m.FindFiles(t.Context(), shared.target, shared.base, ends); !errors.Is(err, ErrOffline) {
+		t.Errorf("offline: %v", err)
+	}
+}

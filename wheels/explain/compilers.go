@@ -16,6 +16,13 @@ var compilerSigns = []sign{
 	{"equires GCC", pattern.New(`(?i)requires (?:at least )?GCC ?(?:>=|version)? ?([\d.]*\d)`), func(r *reader, m []string) { r.oldCompiler("gcc", "gcc "+m[1]) }},
 	{"#error", pattern.New(`(?i)#error .*?((?:GCC|C\+\+) ?\d[\d.]*)(?:,)? (?:or (?:later|newer|higher|better|above)|is required|support|compiler)`), func(r *reader, m []string) { r.oldCompiler("the compiler", m[1]) }},
 
+	{"[-Wi", pattern.New(`error: .*\[-W(implicit-function-declaration|implicit-int|int-conversion|incompatible-pointer-types)\]`), func(r *reader, m []string) {
+		r.add(Finding{
+			Kind: Compiler, Name: "-W" + m[1], What: "too new: the compiler of the distro refuses what " + r.Name + " does ([-W" + m[1] + "])",
+			Advice: "take a newer " + r.Name + ", or an older distro",
+		})
+	}},
+
 	{"rustc", pattern.New(`requires rustc ([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
 	{"does not match extension requirement", pattern.New(`Rust [\d.]+ does not match extension requirement [>=^~]*([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},
 	{"Rust", pattern.New(`(?i)requires Rust (?:version )?>?=? ?([\d.]*\d)`), func(r *reader, m []string) { r.rust(m[1]) }},

@@ -18,7 +18,7 @@ const (
 	Module      Kind = "module"      // of pkg-config or CMake
 	Program     Kind = "program"     // to run
 	Requirement Kind = "requirement" // a build requirement that is not stated, or not fit
-	Compiler    Kind = "compiler"    // a newer one, or a newer library of the distro
+	Compiler    Kind = "compiler"    // another one, or another library of the distro
 	Python      Kind = "python"      // an older one: what is built knows nothing of this
 	Limit       Kind = "limit"       // more memory, time or room
 	Network     Kind = "network"     // there is none
@@ -166,7 +166,10 @@ func (r *reader) relevant(all []Finding) (out []Finding) {
 
 // subject is what a finding is about, whatever its version.
 func subject(f Finding) string {
-	if strings.HasPrefix(f.Name, "rustc ") {
+	switch {
+	case f.Kind == Python:
+		return "python"
+	case strings.HasPrefix(f.Name, "rustc "):
 		return "rustc"
 	}
 	return f.Name

@@ -43,7 +43,7 @@ var otherSystems = pattern.New(`^(windows|winsock2?|ws2tcpip|io|direct|conio|pro
 func (r *reader) header(name string) {
 	name = strings.TrimPrefix(path.Clean(name), "/")
 	switch project, since := headerProjects[name], goneHeaders[name]; {
-	case since != "":
+	case r.gone(since):
 		r.predates(name, since)
 	case project != "":
 		r.requirement(project)
@@ -107,13 +107,16 @@ func unique(list []string) (out []string) {
 	return out
 }
 
+// triedRE is what subprocess says of a pkg-config that failed.
+var triedRE = pattern.New(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`)
+
 // moduleSigns are of pkg-config, meson's dependencies and CMake's packages.
 var moduleSigns = []sign{
 	{"Package ", pattern.New(`Package '([^']+)'(?:, required by '[^']+',)? not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
 	{"was not found in the pkg-config", pattern.New(`Package ([\w.+-]+) was not found in the pkg-config search path`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
 	{"No package '", pattern.New(`No package '([^']+)' found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
 	{"PackageNotFoundError: ", pattern.New(`pkgconfig\.PackageNotFoundError: (\S+) not found`), func(r *reader, m []string) { r.pkgConfig(m[1]) }},
-	{"pkg-config", pattern.New(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`), func(r *reader, m []string) { r.tried(m[1]) }},
+	{"pkg-config", triedRE, func(r *reader, m []string) { r.tried(m[1]) }},
 	{"need '", pattern.New(`Invalid version, need '([^']+)' \['([^']+)'\] found '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[2], m[3]) }},
 	{"has version '", pattern.New(`Package '([^']+)' has version '([^']+)', required version is '([^']+)'`), func(r *reader, m []string) { r.oldLibrary(m[1], m[3], m[2]) }},
 	{"Dependency ", pattern.New(`ERROR: Dependency ["']([^"']+)["'] (?:is required but )?not found`), func(r *reader, m []string) { r.module(m[1]) }},
@@ -147,8 +150,6 @@ func (r *reader) tried(args string) {
 		r.add(Finding{Kind: Module, Name: names[0] + ".pc", Files: files})
 	}
 }
-
-var triedRE = pattern.New(`Command '\[?'?[^ ',]*pkg-config\b(.*?)\]?' returned non-zero exit status`)
 
 // pkgConfigNames are the modules among the arguments of pkg-config, as a command line
 // or as a list of Python.

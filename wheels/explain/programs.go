@@ -26,7 +26,7 @@ var programSigns = []sign{
 	}},
 	{"CMake", pattern.New(`CMake must be installed to build|Problem with the CMake installation, aborting build`), func(r *reader, _ []string) { r.program("cmake") }},
 	{"Ninja", pattern.New(`Could not detect Ninja v`), func(r *reader, _ []string) { r.program("ninja") }},
-	{"Rust", pattern.New(`can't find Rust compiler|Cargo, the Rust package manager, is not installed or is not on PATH|Rust not found, installing into a temporary directory|Rust toolchain not found`), func(r *reader, _ []string) {
+	{"ust", pattern.New(`can't find Rust compiler|the rust compiler is not installed or not in PATH|Cargo, the Rust package manager, is not installed or is not on PATH|Rust not found, installing into a temporary directory|Rust toolchain not found`), func(r *reader, _ []string) {
 		r.program("cargo")
 	}},
 }

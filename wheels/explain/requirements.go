@@ -3,8 +3,9 @@ package explain
 import (
 	"strings"
 
-	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // requirementSigns are of build requirements that are not stated, or that have moved on.
@@ -13,6 +14,13 @@ var requirementSigns = []sign{
 	{"bdist_wheel", pattern.New(`error: invalid command 'bdist_wheel'`), func(r *reader, _ []string) { r.requirement("wheel") }},
 	{"nstall", pattern.New(`(?i)\bplease install (cython|numpy|pybind11|cffi)\b|\b(cython|numpy|pybind11|cffi) (?:is not|must be|not) installed`), (*reader).named},
 	{"equire", pattern.New(`(?i)\brequires (cython|numpy|pybind11|cffi)\b|\b(cython|numpy|pybind11|cffi) (?:is |are )?required`), (*reader).named},
+
+	// setup_requires, which setuptools has pip fetch
+	{"'pip', ", pattern.New(`'-m', 'pip', .*'wheel', .*'--quiet', '([^']+)'\]' returned non-zero exit status`), func(r *reader, m []string) {
+		if q, err := pep.ParseRequirement(m[1]); err == nil && q.URL == "" {
+			r.add(Finding{Kind: Requirement, Name: pep.NormalizeName(q.Name), What: "missing: " + m[1] + ", which only its setup_requires states", Requires: []string{m[1]}})
+		}
+	}},
 
 	{"use_2to3", pattern.New(`use_2to3 is invalid`), func(r *reader, _ []string) { r.constrain("setuptools<58", "it asks for use_2to3, which 58 took away") }},
 	{"pkg_resources", pattern.New(`cannot import name 'packaging' from 'pkg_resources'`), func(r *reader, _ []string) { r.constrain("setuptools<70", "70 took packaging out of pkg_resources") }},
@@ -69,9 +77,9 @@ func (r *reader) imported(module string) {
 		r.require("setuptools", "missing: distutils, which CPython 3.12 took away and setuptools brings")
 	case top == "pkg_resources":
 		r.noPkgResources()
-	case goneModules[top] != "":
+	case r.gone(goneModules[top]):
 		r.predates("the module "+top, goneModules[top])
-	case module == "numpy.distutils" || strings.HasPrefix(module, "numpy.distutils."):
+	case strings.HasPrefix(module+".", "numpy.distutils.") && r.gone("3.12"):
 		r.predates("numpy.distutils", "3.12")
 	case strings.HasPrefix(module, "setuptools.") && r.Installed["setuptools"] != "":
 		r.constrain("setuptools<71", module+" is gone from it")
@@ -104,7 +112,7 @@ func (r *reader) requirement(project string) {
 // require is a line of requires. One without a version helps only if the project is not
 // there.
 func (r *reader) require(line, what string) {
-	name := strings.TrimRight(line, "<>=.0123456789")
+	name, _, _ := strings.Cut(line, ">")
 	if name == line && r.Installed[name] != "" {
 		return
 	}
@@ -124,29 +132,31 @@ func (r *reader) constrain(line, why string) {
 // outdated looks for what old sources do that a Python no longer has.
 func (r *reader) outdated(text string) {
 	for _, s := range goneSigns {
-		if !strings.Contains(text, s.has) {
+		if !strings.Contains(text, s.has) || !r.gone(s.since) {
 			continue
 		}
 		if m := s.re.FindStringSubmatch(text); m != nil {
-			r.predates(m[1], s.since)
+			r.found = nil // the same line, seen as something else
+			r.predates(strings.Join(m[1:], ""), s.since)
 			return
 		}
 	}
 }
 
-// predates is a source that uses what a Python took away.
+// gone is whether the Python is not older than a series; "" is none.
+func (r *reader) gone(since string) bool {
+	return since != "" && !newer(since, r.Python)
+}
+
+// predates is a source that uses what a series took away.
 func (r *reader) predates(what, since string) {
-	if newer(since, r.Python) {
-		return // this one still has it
-	}
-	r.found = nil // the same line, seen as something else
 	r.add(Finding{
 		Kind: Python, Name: since, What: "too old: " + r.Name + " uses " + what + ", which CPython " + since + " took away or changed",
 		Advice: "take a newer " + r.Name + ", or an older Python",
 	})
 }
 
-// newer is whether one series is newer than another.
+// newer is whether one version is newer than another.
 func newer(a, b string) bool {
 	va, errA := pep.ParseVersion(a)
 	vb, errB := pep.ParseVersion(b)
@@ -159,12 +169,12 @@ var goneSigns = []struct {
 	re    *pattern.Regexp
 	since string
 }{
-	{"has no member named", pattern.New(`has no member named .(tp_print)\b`), "3.9"},
+	{"no member named", pattern.New(`no member named .(tp_print)\b`), "3.9"},
 	{"lvalue required as left operand", pattern.New(`(lvalue) required as left operand of assignment`), "3.11"},
 	{"PyFrameObject", pattern.New(`(?:incomplete typedef|incomplete definition of type|incomplete type).*(PyFrameObject)`), "3.11"},
 	{"struct _frame", pattern.New(`(?:incomplete typedef|incomplete definition of type|incomplete type).*(struct _frame)`), "3.11"},
-	{"has no member named", pattern.New(`has no member named .(use_tracing|recursion_depth|exc_type|f_code|f_lineno|f_localsplus|co_code|co_varnames|co_cellvars)\b`), "3.11"},
-	{"has no member named", pattern.New(`has no member named .(ob_digit|curexc_type|cframe|wstr|dict_entry|ma_version_tag)\b`), "3.12"},
+	{"no member named", pattern.New(`no member named .(use_tracing|recursion_depth|exc_type|f_code|f_lineno|f_localsplus|co_code|co_varnames|co_cellvars)\b`), "3.11"},
+	{"no member named", pattern.New(`no member named .(ob_digit|curexc_type|cframe|wstr|dict_entry|ma_version_tag)\b`), "3.12"},
 	{"Py", pattern.New(`(?:implicit declaration of function|undeclared|unknown type name|was not declared|undefined symbol:).*?\b(PyUnicode_AsUnicode\w*|PyUnicode_GET_SIZE|PyUnicode_GET_DATA_SIZE|PyUnicode_AS_UNICODE|PyUnicode_FromUnicode|PyUnicode_EncodeUTF8|_PyUnicode_Ready|Py_UNICODE_COPY|PyEval_InitThreads)\b`), "3.12"},
 	{"_PyLong_", pattern.New(`(?:to function|in call to|call to) .(_PyLong_AsByteArray)\b|too few arguments.*(_PyLong_\w+)`), "3.13"},
 	{"Py", pattern.New(`(?:implicit declaration of function|undeclared|unknown type name|was not declared|undefined symbol:).*?\b(_PyLong_\w+|_PyInterpreterState_GetConfig|_PyInterpreterState_Get|_PyDict_\w+|_PyGen_Send|_PyObject_\w+|_PyUnicode_\w+|_PyThreadState_\w+|_PyEval_\w+|_PyArg_\w+|_Py_HashDouble|PyEval_CallObject\w*|PyEval_CallMethod|PyEval_CallFunction|PyCFunction_Call|Py_TRASHCAN_SAFE_BEGIN|_PyImport_\w+|_PySys_\w+)\b`), "3.13"},
