@@ -43,7 +43,11 @@ Acquire::IndexTargets::deb::Contents-deb-legacy {
 // searchContents prints the lines of apt's indexes with paths that end in a
 // name of $2, one a line; $1 is contentsConf. An index that could not be had
 // is an error only if there is no other: suites of updates often lack theirs.
-// That there is none at all is an error if $3 is not empty.
+// That there is none at all, for the architecture $4, is an error if $3 is not empty.
+//
+// While a mirror is updated, its large files may not be those that are signed already,
+// for hours. Then they are read as they are, after a line "= ADDRESS": what they say is
+// no more than a hint, for a package is taken from its own signed index, and proved.
 const searchContents = `
 printf %s "$1" > /etc/apt/apt.conf.d/90pybake-contents
 printf '%s\n' "$2" > /tmp/names
@@ -57,6 +61,18 @@ for f in $files; do
 		/usr/lib/apt/apt-helper cat-file "$f" | grep -F -f /tmp/names || [ $? -eq 1 ]
 	fi
 done
+if [ -z "$found" ] && [ -n "$failed$3" ]; then
+	rm /etc/apt/apt.conf.d/90pybake-contents
+	apt-get update ` + aptOptions + ` >&2
+	for packages in $(apt-get indextargets --format '$(URI)' 'Created-By: Packages' | sort -u); do
+		uri=${packages%/binary-*}/Contents-$4.gz
+		if /usr/lib/apt/apt-helper download-file "$uri" /tmp/contents.gz >&2; then
+			found=1
+			echo "= $uri"
+			gzip -dc /tmp/contents.gz | grep -F -f /tmp/names || [ $? -eq 1 ]
+		fi
+	done
+fi
 if [ -z "$found" ] && [ -n "$failed$3" ]; then
 	echo 'E: no index of the contents of packages (Contents) could be had' >&2
 	exit "${failed:-100}"
@@ -72,7 +88,7 @@ type Owner struct {
 // libraries in the directories in which the loader looks, by their names:
 // "libGL.so.1" → libgl1 in main. Owners are sorted; a library that no package
 // has is not in the answer. apt fetches the archive's index of contents and
-// checks that it is the one that was signed.
+// checks that it is the one that was signed; see searchContents for when it is not.
 func (m *Maker) FindOwners(ctx context.Context, t Target, base project.BasePin, libraries []string) (map[string][]Owner, error) {
 	dirs, err := t.LibraryDirs()
 	if err != nil {
@@ -135,7 +151,12 @@ func (m *Maker) searchContents(ctx context.Context, c *engine.Container, arch st
 	if arch == "all" {
 		must = ""
 	}
-	out, err := m.print(ctx, c, searchContents, contentsConf(arch), strings.TrimSuffix(names, "\n"), must)
+	out, err := m.print(ctx, c, searchContents, contentsConf(arch), strings.TrimSuffix(names, "\n"), must, arch)
+	for line := range strings.Lines(out) {
+		if address, ok := strings.CutPrefix(line, "= "); ok {
+			m.Report.Note("%s is not the index that is signed, as it happens while a mirror is updated: read as a hint", strings.TrimSpace(address))
+		}
+	}
 	return parseContents(out), err
 }
 
