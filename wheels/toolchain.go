@@ -131,12 +131,12 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 		}
 	}
 	var below distro.Below
-	if len(extra) > 0 { // on top of what every build needs
-		plain, err := b.toolchain(ctx, p, nil)
+	if len(extra) > 0 {
+		under, err := b.toolchain(ctx, p, p.below(extra))
 		if err != nil {
 			return err
 		}
-		below = distro.Below{Ref: plain.image, Packages: slices.Concat(plain.pin.Packages, own)}
+		below = distro.Below{Ref: under.image, Packages: slices.Concat(under.pin.Packages, own)}
 	}
 	_, release, err := b.queue.acquire(ctx, 0, 0)
 	if err != nil {
@@ -145,6 +145,17 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 	defer release()
 	t.image, err = b.Distros.BuilderOn(ctx, p.distroTarget(), base, below, slices.Concat(t.pin.Packages, own), toolchainImage)
 	return err
+}
+
+// below is what is common of packages with those of other toolchains: those of Rust, which
+// are large, else what every build needs.
+func (p *Plan) below(extra []string) []string {
+	rust := p.req.Distro.Rust.Packages
+	missing := func(name string) bool { return !slices.Contains(extra, name) }
+	if len(extra) <= len(rust) || slices.ContainsFunc(rust, missing) {
+		return nil
+	}
+	return rust
 }
 
 const toolchainImage = "wheels"

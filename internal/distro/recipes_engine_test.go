@@ -66,6 +66,7 @@ func TestRecipeNames(t *testing.T) {
 			}
 		}
 		check("the distro's own", d.WheelPackages())
+		check("Rust", d.Rust.Packages)
 		for _, name := range set.Wheels() {
 			w, _ := set.Wheel(name, d.Codename)
 			check(name, w.Build)
