@@ -58,6 +58,22 @@ func (s *Store) Latest(kind string, match map[string]string) (*Artifact, error) 
 	return list[0], nil
 }
 
+// Names are the stable names of a kind without the kind, "3.13.5-trixie-amd64",
+// sorted. No artifact is read.
+func (s *Store) Names(kind string) (names []string, err error) {
+	if err := checkKind(kind); err != nil {
+		return nil, fmt.Errorf("names of artifacts: %w", err)
+	}
+	links, err := os.ReadDir(filepath.Join(s.dir, kind))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("names of artifacts: %w", err)
+	}
+	for _, link := range links {
+		names = append(names, link.Name())
+	}
+	return names, nil
+}
+
 // Lookup returns the artifact that a person means. ref is one of
 //
 //	a key or the first 6 or more digits of one   "5f1c09"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,5 +138,22 @@ func TestLatestAndList(t *testing.T) {
 	var damaged *artifacts.DamagedError
 	if len(errs) != 1 || !errors.As(errs[0], &damaged) || damaged.Key != broken.Key || damaged.File != "sub/file" {
 		t.Errorf("List errors: %v, want the damaged artifact", errs)
+	}
+}
+
+func TestNames(t *testing.T) {
+	s := open(t, t.TempDir())
+	if names, err := s.Names("wheel"); len(names) != 0 || err != nil {
+		t.Errorf("of an empty store: %q, %v", names, err)
+	}
+	built(t, s, "wheel", "wheel numpy 2.1.0", "1", 1, nil)
+	built(t, s, "wheel", "wheel attrs 25.1.0", "2", 2, nil)
+	built(t, s, "python", "python 3.13.5 trixie amd64", "3", 3, nil)
+	names, err := s.Names("wheel")
+	if want := []string{"attrs-25.1.0", "numpy-2.1.0"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("%q, %v; want %q", names, err, want)
+	}
+	if _, err := s.Names("../wheel"); err == nil {
+		t.Error("a kind that is none")
 	}
 }

@@ -4,9 +4,10 @@
 // out. Builder.Build runs a plan:
 //
 //	source    verified by SHA-256, then streamed into a job
-//	train     if there is no profile for series, compiler and workload yet: an
-//	          instrumented build without LTO runs the workload; the counts are
-//	          an artifact of kind "profile", pinned by hash
+//	train     if neither the store nor the recipes have a profile for series,
+//	          compiler and workload: an instrumented build without LTO runs the
+//	          workload; the counts are an artifact of kind "python-profile",
+//	          pinned by hash
 //	build     a job: configure, compile, shared, install, bytecode, strip
 //	package   the staged tree is divided by packages.toml; Depends come from
 //	          dpkg-shlibdeps in the builder; nfpm writes the .deb files

@@ -30,6 +30,7 @@ type Builder struct {
 	Jobs     int    // processes at once; 0: the engine's cores
 	LogDir   string // logs of jobs, also of failed ones: "baked/logs"
 	LockPath string // "pybake.lock", read anew whenever a pin is wanted: another process may have pinned it
+	Retrain  bool   // the profile is learned anew, once
 
 	source fetch.Got
 	sought *fetch.FailedError // what the places said that need no base image
@@ -49,7 +50,7 @@ func (b *Builder) Ensure(ctx context.Context, req Request, set *recipes.Set) (_ 
 		return nil, false, err
 	}
 	defer release()
-	for range 4 { // resolve, a profile that was lost, build
+	for range 5 { // resolve, train anew, a profile that was lost, build
 		pins, err := project.ReadLock(b.LockPath)
 		if err != nil {
 			return nil, false, err
@@ -63,6 +64,12 @@ func (b *Builder) Ensure(ctx context.Context, req Request, set *recipes.Set) (_ 
 		}
 		if err != nil {
 			return nil, false, err
+		}
+		if b.Retrain && !req.Fast {
+			if err := b.pinProfile(ctx, plan); err != nil {
+				return nil, false, err
+			}
+			continue
 		}
 		a, err := b.Store.Find(Kind, plan.Key)
 		if err == nil {

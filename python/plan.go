@@ -49,6 +49,7 @@ type Plan struct {
 	base    project.BasePin
 	builder project.SetPin
 	profile project.ProfilePin
+	shipped recipes.Profile // of the recipes, for the series on the distro; empty if they have none
 }
 
 // UnpinnedError says what has to be resolved before there can be a plan.
@@ -92,6 +93,7 @@ func NewPlan(req Request, set *recipes.Set, lock *project.Lock) (*Plan, error) {
 	if p.release.TGZ != "" {
 		p.Sources = append(p.Sources, fetch.File{Name: "Python-" + p.Version + ".tgz", SHA256: p.release.TGZ})
 	}
+	p.shipped, _ = set.Profile(p.Series, req.Distro, req.Arch)
 	if missing := p.pins(lock); missing != nil {
 		return nil, &UnpinnedError{Plan: *p, What: missing}
 	}

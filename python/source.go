@@ -20,7 +20,13 @@ const upstream = "https://www.python.org/ftp/python/"
 // The distro's own source pool is the last, and added when the base image is
 // there to ask.
 func Places(named []string, client *http.Client) []fetch.Place {
-	var places []fetch.Place
+	org := fetch.URL(upstream, "python.org", client)
+	org.Names = func(f fetch.File) []string { return []string{releaseDir(f.Name) + "/" + f.Name} }
+	return append(Named(named, client), org)
+}
+
+// Named are the places that the user names.
+func Named(named []string, client *http.Client) (places []fetch.Place) {
 	for _, name := range named {
 		var p fetch.Place
 		if strings.Contains(name, "://") {
@@ -31,9 +37,7 @@ func Places(named []string, client *http.Client) []fetch.Place {
 		p.Strict = true
 		places = append(places, p)
 	}
-	org := fetch.URL(upstream, "python.org", client)
-	org.Names = func(f fetch.File) []string { return []string{releaseDir(f.Name) + "/" + f.Name} }
-	return append(places, org)
+	return places
 }
 
 // releaseDir is the directory of a release on python.org: Python-3.15.0b4.tgz

@@ -2,6 +2,8 @@ package python
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -84,21 +86,77 @@ func (b *Builder) keep(ctx context.Context, j *job, m artifacts.Manifest, files 
 	return draft.Publish(ctx, m)
 }
 
-// Train learns a profile for the plan's series and compiler, unless the store
-// has one, and returns its pin.
+// Train returns the pin of a profile for the plan's series and compiler: of the one in
+// the store, else of the one that the recipes bring, else of one that is learned now.
+// With Retrain it is always learned, and replaces that of the store.
 func (b *Builder) Train(ctx context.Context, p *Plan) (pin project.ProfilePin, err error) {
 	pin = p.profileConditions()
-	dir, err := b.findFiles(ctx, KindProfile, p.profileInputs())
+	var dir string
+	if !b.Retrain {
+		if dir, err = b.findFiles(ctx, KindProfile, p.profileInputs()); dir == "" && err == nil {
+			dir, err = b.takeShipped(ctx, p)
+		}
+	}
+	if dir == "" && err == nil {
+		dir, err = b.train(ctx, p)
+	}
 	if err != nil {
 		return pin, err
 	}
-	if dir == "" {
-		if dir, err = b.train(ctx, p); err != nil {
-			return pin, err
-		}
-	}
 	pin.Digest, err = hashFile(filepath.Join(dir, profileFile))
 	return pin, err
+}
+
+// takeShipped puts the profile of the recipes into the store, if it was learned under
+// the conditions of the plan, and returns its directory; else "".
+func (b *Builder) takeShipped(ctx context.Context, p *Plan) (dir string, err error) {
+	c := p.profileConditions()
+	shipped := p.shipped
+	if shipped.Variant != c.Variant || shipped.Compiler != c.Compiler || shipped.Workload != c.Workload {
+		return "", nil
+	}
+	text, err := shipped.Tar()
+	if err != nil {
+		return "", err
+	}
+	if sum := sha256.Sum256(text); "sha256:"+hex.EncodeToString(sum[:]) != shipped.Digest {
+		return "", fmt.Errorf("the profile of the recipes for %s on %s: sha256:%x, but its recipe says %s", c.Series, c.Distro, sum, shipped.Digest)
+	}
+	draft, err := b.Store.Begin(KindProfile)
+	if err != nil {
+		return "", err
+	}
+	defer draft.Discard()
+	if err := os.WriteFile(filepath.Join(draft.Dir(), profileFile), text, 0o644); err != nil {
+		return "", err
+	}
+	b.Report.Note("%s: the profile is the one that was trained on %s with %s", p.Name, shipped.TrainedOn, c.Compiler)
+	a, err := draft.Publish(ctx, p.profileManifest(shipped.TrainedOn))
+	if err != nil {
+		return "", err
+	}
+	return a.Dir, nil
+}
+
+// profileManifest is that of a profile that was learned on a release.
+func (p *Plan) profileManifest(trainedOn string) artifacts.Manifest {
+	c := p.profileConditions()
+	return artifacts.Manifest{
+		Kind: KindProfile, Name: fmt.Sprintf("%s %s %s %s", KindProfile, c.Series, c.Distro, c.Arch), Inputs: p.profileInputs(),
+		Labels: map[string]string{"series": c.Series, "distro": c.Distro, "arch": c.Arch, "trained-on": trainedOn},
+	}
+}
+
+// forgetProfile removes the profile from the store.
+func (b *Builder) forgetProfile(ctx context.Context, p *Plan) error {
+	key, err := artifacts.NewKey(KindProfile, p.profileInputs())
+	if err != nil {
+		return err
+	}
+	if err := b.Store.Remove(ctx, KindProfile, key); !errors.Is(err, artifacts.ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 func (b *Builder) train(ctx context.Context, p *Plan) (dir string, err error) {
@@ -114,7 +172,11 @@ func (b *Builder) train(ctx context.Context, p *Plan) (dir string, err error) {
 		return "", err
 	}
 	defer log.Close()
-	b.Report.Note("%s: no profile for %s with %s yet: training one", p.Name, p.Series, p.profileConditions().Compiler)
+	why := "no profile yet"
+	if b.Retrain {
+		why = "asked to"
+	}
+	b.Report.Note("%s: training a profile for %s with %s: %s", p.Name, p.Series, p.profileConditions().Compiler, why)
 	j, err := b.startJob(ctx, p, image, "train", log)
 	if err != nil {
 		return "", err
@@ -128,11 +190,13 @@ func (b *Builder) train(ctx context.Context, p *Plan) (dir string, err error) {
 	if err := b.keepPrepared(ctx, p, j); err != nil {
 		return "", err
 	}
-	c := p.profileConditions()
-	a, err := b.keep(ctx, j, artifacts.Manifest{
-		Kind: KindProfile, Name: fmt.Sprintf("%s %s %s %s", KindProfile, c.Series, c.Distro, c.Arch), Inputs: p.profileInputs(),
-		Labels: map[string]string{"series": c.Series, "distro": c.Distro, "arch": c.Arch, "trained-on": p.Version},
-	}, profileFile)
+	if b.Retrain { // the one of the same conditions makes way
+		if err := b.forgetProfile(ctx, p); err != nil {
+			return "", err
+		}
+		b.Retrain = false
+	}
+	a, err := b.keep(ctx, j, p.profileManifest(p.Version), profileFile)
 	if err != nil {
 		return "", err
 	}

@@ -1,10 +1,12 @@
 package recipes
 
 import (
-	"regexp"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -24,6 +26,15 @@ type Distro struct {
 
 	// Wheels is an input of the keys of wheels only: see WheelPackages.
 	Wheels Builder `toml:"wheels" json:"-"`
+
+	// Rust is beside these where a wheel is built with it.
+	Rust Rust `toml:"rust" json:"-"`
+}
+
+// Rust is the newest Rust of a distro.
+type Rust struct {
+	Packages []string `toml:"packages"` // {"cargo-web", "rustc-web"}: the version of the one named rustc is that of the compiler
+	Path     string   `toml:"path"`     // where its programs are: "/usr/lib/rust-1.91/bin"; empty is /usr/bin
 }
 
 // WheelPackages are the packages of a builder of wheels: what building any
@@ -54,10 +65,10 @@ type PackageFormat struct {
 }
 
 var (
-	codenamePattern = regexp.MustCompile(`^[a-z]+$`)
-	packagePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
-	tagPattern      = regexp.MustCompile(`^[a-z][a-z0-9.]*[0-9]$`)
-	dottedPattern   = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*$`)
+	codenamePattern = pattern.New(`^[a-z]+$`)
+	packagePattern  = pattern.New(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
+	tagPattern      = pattern.New(`^[a-z][a-z0-9.]*[0-9]$`)
+	dottedPattern   = pattern.New(`^[0-9]+(\.[0-9]+)*$`)
 )
 
 // problems are what is wrong with the values, beyond their types.
@@ -78,6 +89,10 @@ func (d Distro) problems(name string, doc *strict.Doc) strict.Errors {
 	p.list("base.mmdebstrap.components", d.Base.Mmdebstrap.Components, codenamePattern, `such as "main"`)
 	p.list("builder.packages", d.Builder.Packages, packagePattern, "a package name")
 	p.list("wheels.packages", d.Wheels.Packages, packagePattern, "a package name")
+	p.each("rust.packages", d.Rust.Packages, packagePattern, "a package name")
+	if d.Rust.Path != "" && (!path.IsAbs(d.Rust.Path) || path.Clean(d.Rust.Path) != d.Rust.Path || strings.Contains(d.Rust.Path, ":")) {
+		p.add("rust.path", "%q: want a directory such as \"/usr/lib/rust-1.91/bin\"", d.Rust.Path)
+	}
 	p.oneOf("package.compression", d.Package.Compression, "gzip", "xz", "zstd")
 	return p.errs
 }
@@ -99,7 +114,7 @@ func (p *problems) required(key, value string) bool {
 	return value != ""
 }
 
-func (p *problems) match(key, value string, pattern *regexp.Regexp, want string) {
+func (p *problems) match(key, value string, pattern *pattern.Regexp, want string) {
 	if p.required(key, value) && !pattern.MatchString(value) {
 		p.add(key, "%q: want %s", value, want)
 	}
@@ -117,14 +132,14 @@ func (p *problems) date(key, value string) {
 	}
 }
 
-func (p *problems) list(key string, values []string, pattern *regexp.Regexp, want string) {
+func (p *problems) list(key string, values []string, pattern *pattern.Regexp, want string) {
 	if len(values) == 0 {
 		p.add(key, "missing or empty")
 	}
 	p.each(key, values, pattern, want)
 }
 
-func (p *problems) each(key string, values []string, pattern *regexp.Regexp, want string) {
+func (p *problems) each(key string, values []string, pattern *pattern.Regexp, want string) {
 	seen := map[string]bool{}
 	for i, value := range values {
 		switch {

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
-	"regexp"
 	"slices"
 
 	"github.com/pybake/pybake/internal/patch"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -23,7 +24,7 @@ type Patch struct {
 	Text   []byte `toml:"-" json:"-"`
 }
 
-var patchPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*\.patch$`)
+var patchPattern = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]*\.patch$`)
 
 func (p *problems) patches(key string, patches []Patch) {
 	for i, patch := range patches {
@@ -36,26 +37,33 @@ func (p *problems) patches(key string, patches []Patch) {
 	}
 }
 
-// loadPatches reads the files that wheel recipes name: the project's, else the
-// embedded one.
-func (s *Set) loadPatches(project fs.FS, errs *strict.Errors) {
-	for _, name := range s.Wheels() {
-		w := s.wheels[name]
-		lists := [][]Patch{w.Patches}
-		for _, when := range w.When {
-			lists = append(lists, when.Patches)
+// loadPatches reads the files that the project's recipes name.
+func (s *Set) loadPatches(errs *strict.Errors) {
+	for _, name := range slices.Sorted(maps.Keys(s.wheels)) {
+		for _, err := range s.wheels[name].loadPatches(s.project, name) {
+			add(errs, path.Join("wheels", name+".toml"), err)
 		}
-		for _, list := range lists {
-			for i := range list {
-				if !patchPattern.MatchString(list[i].File) {
-					continue // which is said already
-				}
-				if err := list[i].load(project, path.Join("wheels", name, list[i].File)); err != nil {
-					add(errs, path.Join("wheels", name+".toml"), err)
-				}
+	}
+}
+
+// loadPatches reads the files that the recipe of a package names: the project's, else the
+// embedded one.
+func (w Wheel) loadPatches(project fs.FS, name string) (errs []error) {
+	lists := [][]Patch{w.Patches}
+	for _, when := range w.When {
+		lists = append(lists, when.Patches)
+	}
+	for _, list := range lists {
+		for i := range list {
+			if !patchPattern.MatchString(list[i].File) {
+				continue // which is said already
+			}
+			if err := list[i].load(project, path.Join("wheels", name, list[i].File)); err != nil {
+				errs = append(errs, err)
 			}
 		}
 	}
+	return errs
 }
 
 func (p *Patch) load(project fs.FS, file string) (err error) {

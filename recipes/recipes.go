@@ -9,7 +9,11 @@
 //	python/3.13.toml       a CPython series
 //	wheels/psycopg2.toml   a Python package that needs more than it says, by its
 //	                       normalised name (PEP 503)
+//	profiles/3.13-trixie-amd64.toml, .tar.xz
+//	                       what PGO learned of a series with one compiler
 //	wheels/psycopg2/*.patch   what its recipe says is changed in the source
+//	wheels/*.lock          a Cargo.lock that a recipe of a package names
+//	rust.toml              toolchains of Rust, a project's only: see [Toolchain]
 //	releases.csv           CPython releases: version,sha256_tar_xz,sha256_tgz
 //
 // A TOML file of the project goes over the embedded one of the same name key
@@ -38,35 +42,63 @@ import (
 	"github.com/pybake/pybake/internal/strict"
 )
 
-//go:embed distros/*.toml python/*.toml wheels releases.csv
+//go:embed distros/*.toml python/*.toml wheels profiles releases.csv
 var embedded embed.FS
 
 // Set is the recipes in force: the embedded ones with the project's over them.
 type Set struct {
 	distros  map[string]Distro
 	series   map[string]Series
-	wheels   map[string]Wheel
+	wheels   map[string]Wheel   // the project's; others are read when they are asked for
+	profiles map[string]Profile // by "3.13-trixie-amd64"
 	releases map[string]Release
+
+	toolchains []Toolchain
+	project    fs.FS // nil: none
 }
 
-// Load reads the recipes. project is the project's recipes directory; nil, or
-// a directory with none of the files, means the embedded ones only.
+// Load reads the recipes, of packages only those that the project has something of: the
+// embedded ones are many, a run needs few, and a test reads all. project is the project's
+// recipes directory; nil, or a directory with none of the files, means the embedded ones
+// only.
 func Load(project fs.FS) (*Set, error) {
 	var errs strict.Errors
 	s := &Set{
-		distros: loadDir(project, "distros", func(name string) Distro { return Distro{Codename: name} }, Distro.problems, &errs),
-		series:  loadDir(project, "python", func(name string) Series { return Series{Series: name} }, Series.problems, &errs),
-		wheels:  loadDir(project, "wheels", func(string) Wheel { return Wheel{} }, Wheel.problems, &errs),
+		project: project,
+		distros: loadDir(project, "distros", all, func(name string) Distro { return Distro{Codename: name} }, Distro.problems, &errs),
+		series:  loadDir(project, "python", all, func(name string) Series { return Series{Series: name} }, Series.problems, &errs),
+		wheels:  loadDir(project, "wheels", concerned(project), func(string) Wheel { return Wheel{} }, Wheel.problems, &errs),
 	}
+	s.loadProfiles(project, &errs)
 	s.loadReleases(project, &errs)
+	s.loadToolchains(project, &errs)
+	s.checkCargoLocks(&errs)
 	s.crossCheck(&errs)
-	s.loadPatches(project, &errs)
+	s.loadPatches(&errs)
 	return s, errs.Err()
 }
 
-// loadDir reads the files NAME.toml of a directory, the embedded and then the
-// project's, and returns the values by name.
-func loadDir[T any](project fs.FS, dir string, empty func(name string) T, problems func(T, string, *strict.Doc) strict.Errors, errs *strict.Errors) map[string]T {
+// all is what loadDir reads of most directories.
+func all(string) bool { return true }
+
+// concerned tells of which packages a project has a recipe or patches.
+func concerned(project fs.FS) func(name string) bool {
+	return func(name string) bool {
+		if project == nil {
+			return false
+		}
+		for _, file := range []string{name + ".toml", name} {
+			if _, err := fs.Stat(project, path.Join("wheels", file)); !errors.Is(err, fs.ErrNotExist) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// loadDir reads the files NAME.toml of a directory, those of the embedded that are
+// wanted and then the project's, and returns the values by name.
+func loadDir[T any](project fs.FS, dir string, wanted func(name string) bool, empty func(name string) T, problems func(T, string, *strict.Doc) strict.Errors, errs *strict.Errors) map[string]T {
 	values := map[string]T{}
 	for _, source := range []fs.FS{embedded, project} {
 		if source == nil {
@@ -78,7 +110,7 @@ func loadDir[T any](project fs.FS, dir string, empty func(name string) T, proble
 		}
 		for _, entry := range entries {
 			name, isTOML := strings.CutSuffix(entry.Name(), ".toml")
-			if !isTOML {
+			if !isTOML || source == embedded && !wanted(name) {
 				continue
 			}
 			file := path.Join(dir, entry.Name())

@@ -1,9 +1,11 @@
 package recipes
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,6 +80,37 @@ func TestEmbedded(t *testing.T) {
 		if err := s.Supported(pair[0], pair[1]); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestProfiles reads every profile that the recipes bring.
+func TestProfiles(t *testing.T) {
+	s := embeddedSet(t)
+	if len(s.profiles) == 0 {
+		t.Fatal("no profile")
+	}
+	for name, p := range s.profiles {
+		text, err := p.Tar()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if sum := fmt.Sprintf("sha256:%x", sha256.Sum256(text)); sum != p.Digest {
+			t.Errorf("%s: %s, its recipe says %s", name, sum, p.Digest)
+		}
+		parts := strings.SplitN(name, "-", 2)
+		if len(parts) != 2 || !strings.HasPrefix(p.TrainedOn, parts[0]+".") {
+			t.Errorf("%s: trained on %s", name, p.TrainedOn)
+		}
+	}
+	// A project brings its own: values by key, the archive as a whole.
+	own, err := load(t, map[string]string{"profiles/3.13-trixie-amd64.toml": "trained-on = \"3.13.9\"\n", "profiles/3.13-trixie-amd64.tar.xz": "an archive of another kind"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, ok := own.Profile("3.13", "trixie", "amd64")
+	if _, err := p.Tar(); !ok || p.TrainedOn != "3.13.9" || err == nil || !strings.Contains(err.Error(), "profile trained on 3.13.9: xz: ") {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 
@@ -347,7 +380,7 @@ func TestJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring", "wheels"} {
+		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring", "wheels", "rust"} {
 			if strings.Contains(strings.ToLower(string(data)), `"`+key+`":`) {
 				t.Errorf("%T: %s is in its JSON", value, key)
 			}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -54,9 +54,9 @@ func (r Release) DebianVersion() string {
 }
 
 var (
-	hashPattern    = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	versionPattern = regexp.MustCompile(`^(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})(?:(a|b|rc)(0|[1-9]\d{0,3}))?$`)
-	partialPattern = regexp.MustCompile(`^[<>=!~^ ]*(\d+\.\d+)(?:[.,*<>=!~^ ].*)?$`)
+	hashPattern    = pattern.New(`^[0-9a-f]{64}$`)
+	versionPattern = pattern.New(`^(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})(?:(a|b|rc)(0|[1-9]\d{0,3}))?$`)
+	partialPattern = pattern.New(`^[<>=!~^ ]*(\d+\.\d+)(?:[.,*<>=!~^ ].*)?$`)
 )
 
 // version is a version as semver compares them: CPython's 3.15.0b4 becomes

@@ -2,10 +2,10 @@ package recipes
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -55,9 +55,9 @@ type Minutes struct {
 }
 
 var (
-	seriesPattern = regexp.MustCompile(`^3\.(0|[1-9][0-9]?)$`)
-	optionPattern = regexp.MustCompile(`^--?[A-Za-z0-9][A-Za-z0-9+,.:/=_-]*$`)
-	modulePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
+	seriesPattern = pattern.New(`^3\.(0|[1-9][0-9]?)$`)
+	optionPattern = pattern.New(`^--?[A-Za-z0-9][A-Za-z0-9+,.:/=_-]*$`)
+	modulePattern = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
 )
 
 // Status is what upstream gives the series on a day, by its schedule:

@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -27,9 +27,9 @@ var embeddedSigners []byte
 const signersFile = "signers.toml"
 
 var (
-	fingerprintPattern = regexp.MustCompile(`^[0-9A-F]{40}$`)
-	identityPattern    = regexp.MustCompile(`^[^-\s][^\s]*$`) // no option of a program
-	issuerPattern      = regexp.MustCompile(`^https://[^\s]+$`)
+	fingerprintPattern = pattern.New(`^[0-9A-F]{40}$`)
+	identityPattern    = pattern.New(`^[^-\s][^\s]*$`) // no option of a program
+	issuerPattern      = pattern.New(`^https://[^\s]+$`)
 )
 
 // LoadSigners reads who signs the releases, by series: the embedded

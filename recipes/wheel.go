@@ -1,15 +1,17 @@
 package recipes
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/strict"
 )
@@ -42,6 +44,13 @@ type Wheel struct {
 	// then an error. Unless it is given, the lock's own wheels say so.
 	Extension *bool `toml:"extension" json:"extension,omitempty"`
 
+	// CargoLock is a file beside the recipe, in place of the Cargo.lock of the source:
+	// "foo-1.2.Cargo.lock". It is put beside the topmost Cargo.toml.
+	CargoLock string `toml:"cargo-lock" json:"cargoLock,omitempty"`
+	// Rust is the oldest compiler that builds it, in place of what its manifests and
+	// crates say: "1.88".
+	Rust string `toml:"rust" json:"-"`
+
 	Runtime    []string          `toml:"runtime" json:"runtime,omitempty"`        // packages of the distro that no ELF file shows: libraries that are dlopened
 	Imports    []string          `toml:"imports" json:"imports,omitempty"`        // modules that must import, beside the top-level ones
 	ImportSkip map[string]string `toml:"import-skip" json:"importSkip,omitempty"` // modules that cannot or should not be imported by a check, and why
@@ -60,7 +69,7 @@ type Wheel struct {
 	Keep []string `toml:"keep" json:"-"`
 
 	Memory  int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
-	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores, until there is one to go by
+	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores; it may take three times that, and always an hour
 	Note    string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
 
 	Distros map[string]WheelDistro `toml:"distros" json:"-"` // by codename
@@ -83,12 +92,13 @@ type WheelWhen struct {
 	Constraints    []string            `toml:"constraints"`
 	Requires       []string            `toml:"requires"`
 	Patches        []Patch             `toml:"patches"`
+	CargoLock      string              `toml:"cargo-lock"` // instead of the recipe's
 }
 
 // Wheel is the recipe of a package, in any spelling of its name, on a distro;
 // it says nothing if there is none. For a version of the package, ask it [Wheel.At].
 func (s *Set) Wheel(name, codename string) (Wheel, bool) {
-	w, ok := s.wheels[pep.NormalizeName(name)]
+	w, ok := s.wheel(pep.NormalizeName(name))
 	if on, differs := w.Distros[codename]; differs {
 		if on.Build != nil {
 			w.Build = on.Build
@@ -101,8 +111,42 @@ func (s *Set) Wheel(name, codename string) (Wheel, bool) {
 	return w, ok
 }
 
+// wheel is a recipe as it is written.
+func (s *Set) wheel(name string) (Wheel, bool) {
+	if w, ok := s.wheels[name]; ok {
+		return w, true
+	}
+	return shipped(name)
+}
+
 // Wheels are the names of the packages that have a recipe, sorted.
-func (s *Set) Wheels() []string { return slices.Sorted(maps.Keys(s.wheels)) }
+func (s *Set) Wheels() []string {
+	names := slices.Collect(maps.Keys(s.wheels))
+	entries, _ := embedded.ReadDir("wheels") // it is there
+	for _, entry := range entries {
+		if name, ok := strings.CutSuffix(entry.Name(), ".toml"); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// shipped is an embedded recipe.
+func shipped(name string) (w Wheel, ok bool) {
+	file := path.Join("wheels", name+".toml")
+	if _, err := fs.Stat(embedded, file); err != nil {
+		return Wheel{}, false
+	}
+	_, err := decode(embedded, file, &w)
+	if err == nil {
+		err = errors.Join(w.loadPatches(nil, name)...)
+	}
+	if err != nil {
+		panic(err) // a test reads all of them
+	}
+	return w, true
+}
 
 // At is w with what it says for a version; "" is one of which nothing is known.
 func (w Wheel) At(version string) Wheel {
@@ -115,6 +159,7 @@ func (w Wheel) At(version string) Wheel {
 		w.Constraints = slices.Concat(w.Constraints, when.Constraints)
 		w.Requires = slices.Concat(w.Requires, when.Requires)
 		w.Patches = slices.Concat(w.Patches, when.Patches)
+		w.CargoLock = cmp.Or(when.CargoLock, w.CargoLock)
 		env := maps.Clone(w.Env)
 		if env == nil {
 			env = map[string]string{}
@@ -142,9 +187,9 @@ func (w Wheel) Building() Wheel {
 }
 
 var (
-	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	keepPattern     = regexp.MustCompile(`^(tests|headers|sources|docs|metadata|typing)$`)
-	settingPattern  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	variablePattern = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	keepPattern     = pattern.New(`^(tests|headers|sources|docs|metadata|typing)$`)
+	settingPattern  = pattern.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
 	// taken are the variables that a build sets itself, so that it is the same
 	// everywhere.
@@ -186,6 +231,10 @@ func (w Wheel) problems(name string, doc *strict.Doc) strict.Errors {
 		}
 		p.required(key, w.PathSkip[file])
 	}
+	p.cargoLock("cargo-lock", w.CargoLock)
+	if w.Rust != "" {
+		p.match("rust", w.Rust, dottedPattern, `a version such as "1.88"`)
+	}
 	for i, when := range w.When {
 		p.when(element("when", i), when)
 	}
@@ -209,6 +258,7 @@ func (p *problems) when(key string, w WheelWhen) {
 	p.settings(key+".config-settings", w.ConfigSettings)
 	p.requirements(key+".constraints", w.Constraints)
 	p.requirements(key+".requires", w.Requires)
+	p.cargoLock(key+".cargo-lock", w.CargoLock)
 	p.patches(key+".patches", w.Patches)
 }
 
@@ -260,7 +310,7 @@ func (p *problems) modules(key string, reasons map[string]string) {
 
 // checkWheels finds references of wheel recipes to distros that do not exist.
 func (s *Set) checkWheels(errs *strict.Errors) {
-	for _, name := range s.Wheels() {
+	for _, name := range slices.Sorted(maps.Keys(s.wheels)) {
 		for _, codename := range slices.Sorted(maps.Keys(s.wheels[name].Distros)) {
 			if _, ok := s.distros[codename]; !ok {
 				*errs = append(*errs, &strict.Error{

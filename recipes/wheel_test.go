@@ -2,9 +2,14 @@ package recipes
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pybake/pybake/internal/strict"
 )
 
 // TestWheels looks after the embedded recipes of wheels.
@@ -41,6 +46,10 @@ func TestWheels(t *testing.T) {
 	for _, d := range s.Distros() {
 		if len(d.WheelPackages()) == 0 {
 			t.Errorf("%s: no packages to build wheels with", d.Codename)
+		}
+		// The version of the compiler is that of a package.
+		if !slices.ContainsFunc(d.Rust.Packages, func(name string) bool { return strings.HasPrefix(name, "rustc") }) {
+			t.Errorf("%s: no compiler among the packages of Rust", d.Codename)
 		}
 	}
 	if w, ok := s.Wheel("requests", "trixie"); ok || !cmp.Equal(w, Wheel{}) {
@@ -93,5 +102,29 @@ func TestWheelBuilding(t *testing.T) {
 	w := Wheel{Build: []string{"gcc"}, Extension: &yes, Runtime: []string{"libc6"}, Imports: []string{"a"}, ImportSkip: map[string]string{"b": "c"}, PathSkip: map[string]string{"d": "e"}}
 	if got := w.Building(); !cmp.Equal(got, Wheel{Build: []string{"gcc"}, Extension: &yes}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestShipped reads all embedded recipes of packages: Load reads none of them.
+func TestShipped(t *testing.T) {
+	var errs strict.Errors
+	s := embeddedSet(t)
+	s.wheels = loadDir(nil, "wheels", all, func(string) Wheel { return Wheel{} }, Wheel.problems, &errs)
+	s.checkWheels(&errs)
+	s.checkCargoLocks(&errs)
+	s.loadPatches(&errs)
+	if err := errs.Err(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(embeddedSet(t).Wheels(), slices.Sorted(maps.Keys(s.wheels))); diff != "" {
+		t.Error(diff)
+	}
+	for name, want := range s.wheels {
+		if got, ok := shipped(name); !ok || !cmp.Equal(got, want) {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	if w, ok := shipped("no/../such"); ok {
+		t.Errorf("%+v", w)
 	}
 }

@@ -201,6 +201,7 @@ func (b *Builder) App(ctx context.Context, p *Plan) (*AppWheel, error) {
 	case ctx.Err() != nil, engine.IsGone(failed), engine.IsDiskFull(failed):
 		return nil, failed.Err
 	}
+	b.lookUp(ctx, p, []*Failure{failed})
 	return nil, &FailedError{Name: p.Name, Of: 1, Failures: []*Failure{failed}}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/wheels/build"
 	"github.com/pybake/pybake/wheels/gate"
 	"github.com/pybake/pybake/wheels/sdist"
 )
@@ -38,13 +39,15 @@ type Builder struct {
 	Frozen  bool                // pins may not be added
 	Verify  bool                // each wheel that is built here is built a second time and compared
 
-	queue  *queue
-	past   map[string]time.Duration // how long building took before, by name
-	mu     sync.Mutex
-	images map[string]*toolchain // by the packages asked for
-	steps  []artifacts.Step
-	noted  map[string]bool
-	apt    asker
+	queue   *queue
+	past    map[string]time.Duration // how long building took before, by name
+	mu      sync.Mutex
+	images  map[string]*toolchain // by the packages asked for
+	envs    *build.Environments
+	closing sync.WaitGroup // of what built the wheels
+	steps   []artifacts.Step
+	noted   map[string]bool
+	apt     asker
 }
 
 // Find returns the house of a plan if the store has it: with neither network nor
@@ -112,10 +115,15 @@ func (p *Plan) wheelInputs(s *source, tree *sdist.Source, pins *project.Lock) ([
 	if s.pin, ok = pins.Build(p.buildPin(s)); !ok || tree != nil && !slices.Equal(s.pin.Requires, s.requires(tree)) {
 		return nil, missing("build requirements")
 	}
+	if tree != nil {
+		if rust, err := s.rustOf(tree); err != nil || rust.digest != s.pin.Crates {
+			return nil, missing("crates")
+		}
+	}
 	if !p.allows(s.pin, s.recipe.Constraints) {
 		return nil, missing("build requirements within the constraints")
 	}
-	toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(s.recipe.Build))
+	toolchain, ok := pins.Builder(p.Distro, p.Arch, p.toolOwner(p.toolPackages(s.recipe, s.pin)))
 	if !ok {
 		return nil, missing("toolchain")
 	}
@@ -156,6 +164,7 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 	if err := b.prepare(ctx, p); err != nil {
 		return nil, err
 	}
+	defer b.closing.Wait()
 	wheels, err := b.wheels(ctx, p)
 	if err != nil {
 		return nil, err
@@ -170,15 +179,12 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 		return nil, err
 	}
 	defer log.Close()
-	checks, err := b.house(ctx, p, draft.Dir(), wheels, log)
+	g, err := b.gate(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	pins, err := b.Pins.Read()
-	if err != nil {
-		return nil, err
-	}
-	inputs, err := b.Inputs(ctx, p, pins)
+	defer g.Close()
+	inputs, checks, err := b.house(ctx, p, g, draft.Dir(), wheels, log)
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +209,31 @@ func (b *Builder) prepare(ctx context.Context, p *Plan) error {
 	if err := b.base(ctx, p); err != nil {
 		return err
 	}
+	return b.remember(p)
+}
+
+// remember looks up how long it took to build what the plan may build. Of other
+// artifacts nothing is read: there may be thousands.
+func (b *Builder) remember(p *Plan) error {
+	names, err := b.Store.Names(KindWheel)
+	if err != nil {
+		return err
+	}
 	b.past = map[string]time.Duration{}
-	all, _ := b.Store.List()
-	for _, a := range slices.Backward(all) { // the newest last, so that it counts
-		if a.Kind == KindWheel {
-			b.past[a.Labels["name"]] = a.Finished.Sub(a.Started)
+	for _, pkg := range p.Packages {
+		if pkg.Origin != "sdist" {
+			continue
+		}
+		var last time.Time
+		first, _ := slices.BinarySearch(names, pkg.Name+"-")
+		for _, name := range names[first:] {
+			if !strings.HasPrefix(name, pkg.Name+"-") {
+				break
+			}
+			a, err := b.Store.Lookup(KindWheel + "/" + name)
+			if err == nil && a.Labels["name"] == pkg.Name && a.Finished.After(last) {
+				b.past[pkg.Name], last = a.Finished.Sub(a.Started), a.Finished
+			}
 		}
 	}
 	return nil
@@ -250,22 +276,38 @@ func (b *Builder) base(ctx context.Context, p *Plan) error {
 }
 
 // house writes the house, finds the packages of the distro that it needs, and
-// proves it.
-func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Wheel, log io.Writer) ([]artifacts.Check, error) {
-	g, err := b.gate(ctx, p)
-	if err != nil {
-		return nil, err
-	}
+// proves it. It returns what the house depends on.
+func (b *Builder) house(ctx context.Context, p *Plan, g *gate.Gate, dir string, wheels []*Wheel, log io.Writer) ([]artifacts.Input, []artifacts.Check, error) {
 	apt, err := b.aptPackages(ctx, p, g, wheels)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	pins, err := b.Pins.Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	inputs, err := b.Inputs(ctx, p, pins)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := artifacts.NewKey(Kind, inputs)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := p.writeHouse(dir, wheels, apt); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	house := gate.House{Dir: dir, Apt: apt, Project: p.project(), ImportSkip: map[string]map[string]string{}}
+	store, err := filepath.Abs(b.Store.Dir())
+	if err != nil {
+		return nil, nil, err
+	}
+	house := gate.House{
+		Dir: dir, Apt: apt, Project: p.project(), ImportSkip: map[string]map[string]string{},
+		Key: string(key), SHA256: map[string]string{}, Owner: p.Name + " in " + store,
+	}
 	for _, w := range wheels {
 		house.Wheels = append(house.Wheels, w.facts)
+		house.SHA256[w.File] = w.SHA256
 		recipe := p.recipe(w.Name, w.Version)
 		house.ImportSkip[w.Name] = recipe.ImportSkip
 	}
@@ -275,7 +317,7 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var failed []artifacts.Check
 	for _, c := range checks {
@@ -284,9 +326,9 @@ func (b *Builder) house(ctx context.Context, p *Plan, dir string, wheels []*Whee
 		}
 	}
 	if len(failed) > 0 {
-		return nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
+		return nil, nil, &CheckError{Name: p.Name, Failed: failed, Log: logName(log)}
 	}
-	return checks, nil
+	return inputs, checks, nil
 }
 
 // project are the names of the project itself and its workspace.

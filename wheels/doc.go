@@ -54,10 +54,19 @@
 // with its bytecode, "pybake/wheels-env:DISTRO-ARCH-HASH": a backend starts in a third
 // of the time.
 //
+// # Rust
+//
+// A source that asks for maturin or setuptools-rust, or has a Cargo.toml and a Cargo.lock
+// that can be used, gets Rust before any hook is called: the packages that the recipe of
+// the distro names, or a toolchain of recipes/rust.toml, in an image
+// "pybake/wheels-rust:DISTRO-ARCH-HASH". Package cargo says what is given to the build
+// and how old the compiler may be. Which crates those are is pinned with the build
+// requirements, so that Find needs no source.
+//
 // # Keys
 //
 // A built wheel's key is made of the hash of its source, its build requirements, the
-// recipe, and what compiles it: ABI of the interpreter, base image, toolchain. A
+// recipe, its crates, and what compiles it: ABI of the interpreter, base image, toolchain. A
 // wheel without compiled code, from a source that has nothing to compile, tagged for
 // any platform, whose metadata agrees with that of its sdist, does not depend on the
 // latter: it is kept under a key without them, and serves other Pythons and distros too.

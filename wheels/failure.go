@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/wheels/build"
 )
 
@@ -17,6 +18,18 @@ type Failure struct {
 	Err           error    // what happened
 	Tail          []string // the last lines of the build
 	Log           string   // path of all of them; or empty
+
+	Found  []Found // what it failed for want of, if anybody can tell
+	Recipe string  // what to put into RecipeFile, to have that; or empty
+	Note   string  // the recipe's own word on failures; or empty
+
+	limits limits
+	has    map[string]bool // packages of the distro that it was built with
+}
+
+// RecipeFile is where a project mends it: "recipes/wheels/psycopg2.toml".
+func (f *Failure) RecipeFile() string {
+	return "recipes/wheels/" + pep.NormalizeName(f.Name) + ".toml"
 }
 
 func (f *Failure) Error() string {
@@ -31,6 +44,18 @@ func (f *Failure) Error() string {
 	}
 	if f.Log != "" {
 		fmt.Fprintf(&b, "\n  log: %s", f.Log)
+	}
+	for _, found := range f.Found {
+		fmt.Fprintf(&b, "\n  %s", found)
+		if found.Advice != "" {
+			fmt.Fprintf(&b, "\n    %s", found.Advice)
+		}
+	}
+	if f.Note != "" {
+		fmt.Fprintf(&b, "\n  note: %s", f.Note)
+	}
+	if f.Recipe != "" {
+		fmt.Fprintf(&b, "\n  fix: in %s:\n      %s", f.RecipeFile(), strings.ReplaceAll(strings.TrimSpace(f.Recipe), "\n", "\n      "))
 	}
 	return b.String()
 }

@@ -28,6 +28,9 @@ type Finder struct {
 	Fetcher    *fetch.Fetcher
 	IndexFirst bool // the project names its indexes: they go before addresses in the lock
 
+	Cargo func() (CargoConfig, error) // where crates are; asked when some are not in the cache
+	Tools []fetch.Place               // where toolchains are that recipes name
+
 	mu    sync.Mutex
 	named map[string]*index.Client // with the index of a package before the others, by its address
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/cargo"
 	"github.com/pybake/pybake/wheels/sdist"
 )
 
@@ -23,7 +24,8 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	if err != nil {
 		return err
 	}
-	builder := t.tools.builder(t.b, t.p, max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores)))
+	builder := t.tools.builder(t.b, t.p, t.memoryLimit(), t.limit())
+	t.installed = packages
 	if t.p.again && len(packages) > 0 && slices.Equal(packages, t.pin.Packages) {
 		ref, labels := t.prepared(packages)
 		if builder, err = builder.Prepare(ctx, ref, labels, files); err != nil {
@@ -34,7 +36,7 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	t.job, err = builder.Start(ctx, build.Job{
 		Name: t.pkg.Name, Unnamed: t.pkg.unnamed, Version: t.pkg.Version, Source: t.content(), Wheels: files,
 		Subdirectory: t.src.Subdirectory, Backend: t.src.Build.Backend, BackendPath: t.src.Build.Path,
-		ConfigSettings: t.configSettings(), Env: t.env(), Epoch: t.epoch(), Jobs: jobs, Log: t.log,
+		ConfigSettings: t.configSettings(), Env: t.env(), Path: t.rustPath, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
 	})
 	if err == nil && t.b.queue.waits() {
 		builder.Warm(ctx) // for the next
@@ -104,6 +106,13 @@ func (m marked) WriteTar(dst *tar.Writer, top string, uid, gid int) error {
 
 // content is what goes into the container.
 func (t *task) content() build.Source {
+	if t.rust.digest != "" {
+		return crated{t.plain(), t}
+	}
+	return t.plain()
+}
+
+func (t *task) plain() build.Source {
 	if !t.tree() || !strings.HasPrefix(t.src.Build.Backend, "setuptools.") {
 		return t.src
 	}
@@ -119,10 +128,13 @@ func (t *task) content() build.Source {
 // env is what the build's environment has of the package's own: what the recipe says,
 // over the version that the repository would tell.
 func (t *task) env() map[string]string {
-	if t.stamp.version == "" {
-		return t.recipe.Env
+	env := map[string]string{}
+	if t.stamp.version != "" {
+		env[t.stamp.variable] = t.stamp.version
 	}
-	env := map[string]string{t.stamp.variable: t.stamp.version}
+	if t.rust.digest != "" {
+		maps.Copy(env, cargo.Env(cargoHome))
+	}
 	maps.Copy(env, t.recipe.Env)
 	return env
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/recipes"
 	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/cargo"
 	"github.com/pybake/pybake/wheels/gate"
 	"github.com/pybake/pybake/wheels/lock"
 )
@@ -34,11 +35,14 @@ type source struct {
 	pin    project.BuildPin
 	recipe recipes.Wheel
 	stamp  stamp
+
+	cargoLock []byte // of the recipe; or nil
 }
 
 // sourceOf is the source of a package, of which nothing has been read yet.
 func (p *Plan) sourceOf(pkg *Package) source {
-	return source{pkg: pkg, recipe: p.recipe(pkg.Name, pkg.Version), stamp: p.stamp}
+	recipe := p.recipe(pkg.Name, pkg.Version)
+	return source{pkg: pkg, recipe: recipe, stamp: p.stamp, cargoLock: p.req.Recipes.CargoLock(recipe.CargoLock)}
 }
 
 // tree is whether the source is a directory.
@@ -60,6 +64,15 @@ func (s *source) sharedInputs() []artifacts.Input {
 	}
 	if s.stamp.version != "" {
 		in = append(in, artifacts.Input{Name: "stamp", Value: s.stamp.version, Note: s.stamp.variable})
+	}
+	if s.pin.Crates != "" {
+		in = append(in, artifacts.Input{Name: "crates", Value: s.pin.Crates}, artifacts.Input{Name: "cargo", Value: cargo.Format})
+	}
+	if s.pin.Rust != "" {
+		in = append(in, artifacts.Input{Name: "rust", Value: s.pin.Rust})
+	}
+	if s.cargoLock != nil {
+		in = append(in, artifacts.Input{Name: "cargo-lock", Value: hashJSON(string(s.cargoLock)), Note: s.recipe.CargoLock})
 	}
 	for _, p := range s.pin.Packages {
 		in = append(in, artifacts.Input{Name: "requires." + p.Name, Value: p.Version + " " + p.File + " " + p.Digest})

@@ -200,7 +200,7 @@ func (t *task) pinned() (bool, error) {
 		return false, err
 	}
 	pin, ok := pins.Build(t.p.buildPin(&t.source))
-	if ok && slices.Equal(pin.Requires, t.requires(t.src)) && t.p.allows(pin, t.recipe.Constraints) {
+	if ok && slices.Equal(pin.Requires, t.requires(t.src)) && pin.Crates == t.rust.digest && t.p.allows(pin, t.recipe.Constraints) {
 		t.pin = pin
 		return true, nil
 	}
@@ -230,7 +230,9 @@ func (t *task) resolve(ctx context.Context, jobs int) error {
 	t.step = "build requirements"
 	slices.Sort(dynamic)
 	dynamic = slices.Compact(dynamic)
+	crates, rust := t.pin.Crates, t.pin.Rust
 	t.pin = t.p.buildPin(&t.source)
+	t.pin.Crates, t.pin.Rust = crates, rust
 	t.pin.Requires, t.pin.Dynamic, t.pin.Packages = static, dynamic, first
 	if len(dynamic) > 0 {
 		if t.pin.Packages, err = t.solve(ctx, slices.Concat(static, dynamic), first); err != nil {

@@ -13,7 +13,9 @@ import (
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/wheels/build"
+	"github.com/pybake/pybake/wheels/cargo"
 	"github.com/pybake/pybake/wheels/sdist"
 	"github.com/pybake/pybake/wheels/whl"
 )
@@ -38,11 +40,16 @@ type task struct {
 	p    *Plan
 	step string // for failures
 
-	src   *sdist.Source
-	tools *toolchain
-	job   *build.Run
-	log   *os.File
-	ends  []func()
+	src      *sdist.Source
+	rust     rust
+	tools    *toolchain
+	rustPath string // of the compiler's programs; "" is where others are
+
+	job  *build.Run
+	log  *os.File
+	ends []func()
+
+	installed []project.BuildPackage // what the environment of the job has
 }
 
 func (t *task) logName() string {
@@ -66,24 +73,34 @@ func (t *task) built(ctx context.Context) (*Wheel, *Failure) {
 	defer t.close(ctx)
 	w, err := t.run(ctx)
 	if err != nil {
-		return nil, failure(t.pkg, t.step, t.logName(), err)
+		f := failure(t.pkg, t.step, t.logName(), err)
+		t.explain(f)
+		return nil, f
 	}
 	return w, nil
 }
 
 func (t *task) run(ctx context.Context) (w *Wheel, err error) {
-	t.step = "toolchain"
-	if t.tools, err = t.b.toolchain(ctx, t.p, t.recipe.Build); err != nil {
+	t.step = "crates"
+	if t.rust, err = t.rustOf(t.src); err != nil {
 		return nil, err
 	}
 	pinned, err := t.pinned()
 	if err != nil {
 		return nil, err
 	}
+	t.step = "toolchain"
+	if pinned, err = t.compiled(pinned, func() error { return t.toolchain(ctx) }); err != nil {
+		return nil, err
+	}
 	if pinned && !t.b.Verify {
 		if w, err := t.found(ctx); w != nil || err != nil {
 			return w, err
 		}
+	}
+	t.step = "crates"
+	if pinned, err = t.compiled(pinned, func() error { return t.crates(ctx) }); err != nil {
+		return nil, err
 	}
 	t.step = "build"
 	jobs, release, err := t.b.queue.acquire(ctx, t.expected(), t.memory())
@@ -118,15 +135,34 @@ func (t *task) expected() time.Duration {
 	if past, ok := t.b.past[t.pkg.Name]; ok {
 		return past
 	}
-	return time.Second + time.Duration(t.src.Compiled)*time.Second
+	return time.Second + time.Duration(t.src.Compiled+len(t.rust.archives)/2)*time.Second
 }
 
 // memory is how much the build may need, in bytes.
 func (t *task) memory() int64 {
-	if t.recipe.Memory > 0 {
+	switch {
+	case t.recipe.Memory > 0:
 		return int64(t.recipe.Memory) << 20
+	case t.rust.digest != "":
+		return 2 << 30
 	}
 	return 1 << 30
+}
+
+// memoryLimit is how much the build gets, in bytes.
+func (t *task) memoryLimit() int64 {
+	return max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores))
+}
+
+// limitFactor is how many times as long as usual a build may take.
+const limitFactor = 3
+
+// limit is how long one hook may take.
+func (t *task) limit() time.Duration {
+	if t.b.Limit > 0 {
+		return t.b.Limit
+	}
+	return max(time.Hour, limitFactor*time.Duration(t.recipe.Minutes)*time.Minute)
 }
 
 // found is the wheel in the store, nil if it is not there.
@@ -203,6 +239,12 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err := copyLog(t.log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
 		return nil, err
 	}
+	if t.rust.digest != "" {
+		list := cargo.Listing(cargo.Union(t.rust.locks))
+		if err := os.WriteFile(filepath.Join(draft.Dir(), CratesFile), []byte(list), 0o644); err != nil {
+			return nil, err
+		}
+	}
 	pins, err := t.b.Pins.Read()
 	if err != nil {
 		return nil, err
@@ -262,7 +304,11 @@ func (t *task) hooks(ctx context.Context, jobs int, raw string) (string, error) 
 	if err := t.start(ctx, jobs, t.pin.Packages); err != nil {
 		return "", err
 	}
-	asked, name, err := t.job.Build(ctx, t.pin.Dynamic, raw)
+	build := t.job.Rebuild
+	if t.tree() { // an edit may have changed what it asks for
+		build = t.job.Build
+	}
+	asked, name, err := build(ctx, t.pin.Dynamic, raw)
 	if err != nil || name != "" {
 		return name, err
 	}
@@ -302,7 +348,7 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 		return err
 	}
 	t.job = nil
-	second := &task{b: t.b, p: t.p, source: t.source, src: t.src, tools: t.tools, log: t.log}
+	second := &task{b: t.b, p: t.p, source: t.source, src: t.src, rust: t.rust, tools: t.tools, rustPath: t.rustPath, log: t.log}
 	defer second.close(ctx)
 	// Another number of jobs, so that an order that depends on it shows.
 	if err := second.start(ctx, 1, t.pin.Packages); err != nil {
@@ -328,7 +374,7 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 // the Python that made them, for they are those of the sdist.
 func (t *task) shared(w *whl.Wheel) bool {
 	// A source that has something to compile may have left it out here.
-	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil || t.src.Compiled > 0 || t.src.HasCargo {
+	if len(w.ELF) > 0 || !w.Purelib || t.src.Metadata == nil || t.src.Compiled > 0 || t.src.HasCargo || t.rust.digest != "" {
 		return false
 	}
 	for _, tag := range w.Tags {

@@ -27,32 +27,45 @@ type toolchain struct {
 	err   error
 
 	mu       sync.Mutex
-	builders map[int64]*build.Builder // by the memory of a build
+	builders map[limits]*build.Builder
 }
 
-// builder makes the containers of builds that may need so much memory.
-func (t *toolchain) builder(b *Builder, p *Plan, memory int64) *build.Builder {
+// builder makes the containers of builds that may need so much memory and time.
+func (t *toolchain) builder(b *Builder, p *Plan, memory int64, limit time.Duration) *build.Builder {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.builders == nil {
-		t.builders = map[int64]*build.Builder{}
+		t.builders = map[limits]*build.Builder{}
 	}
-	if t.builders[memory] == nil {
-		t.builders[memory] = &build.Builder{
+	key := limits{memory: memory, time: limit}
+	if t.builders[key] == nil {
+		t.builders[key] = &build.Builder{
 			Engine: b.Engine, Image: t.image, Prefix: "/opt/python/" + p.series(), Series: p.series(),
-			Memory: memory, PIDs: 1000, Limit: b.Limit,
+			Memory: memory, PIDs: 1000, Limit: limit, Envs: b.environments(t.image, p),
 		}
 	}
-	return t.builders[memory]
+	return t.builders[key]
 }
 
-// close removes spare containers.
+// environments are those of all builds. Any image has the interpreter.
+func (b *Builder) environments(image string, p *Plan) *build.Environments {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.envs == nil {
+		b.envs = &build.Environments{Engine: b.Engine, Image: image, Prefix: "/opt/python/" + p.series(), Series: p.series()}
+	}
+	return b.envs
+}
+
+// close removes containers that wait.
 func (t *toolchain) close(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	var wg sync.WaitGroup
 	for _, builder := range t.builders {
-		builder.Close(ctx)
+		wg.Go(func() { builder.Close(ctx) })
 	}
+	wg.Wait()
 }
 
 // toolOwner is in whose name the packages of a toolchain are pinned: "wheels 3.13",
@@ -65,18 +78,22 @@ func (p *Plan) toolOwner(extra []string) string {
 // toolchain makes sure of the image with some packages beside the distro's own.
 func (b *Builder) toolchain(ctx context.Context, p *Plan, extra []string) (*toolchain, error) {
 	owner := p.toolOwner(extra)
+	t := b.shared(owner)
+	t.once.Do(func() { t.err = b.makeToolchain(ctx, p, t, owner, extra) })
+	return t, t.err
+}
+
+// shared is the one toolchain of a name.
+func (b *Builder) shared(name string) *toolchain {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.images == nil {
 		b.images = map[string]*toolchain{}
 	}
-	t := b.images[owner]
-	if t == nil {
-		t = &toolchain{}
-		b.images[owner] = t
+	if b.images[name] == nil {
+		b.images[name] = &toolchain{}
 	}
-	b.mu.Unlock()
-	t.once.Do(func() { t.err = b.makeToolchain(ctx, p, t, owner, extra) })
-	return t, t.err
+	return b.images[name]
 }
 
 func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owner string, extra []string) error {

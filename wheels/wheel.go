@@ -35,8 +35,11 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 		})
 	}
 	wg.Wait()
-	b.closeSpares(ctx)
+	b.closing.Go(func() { b.closeBuilders(ctx) })
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
+	if ctx.Err() == nil {
+		b.lookUp(ctx, p, failures)
+	}
 	var err error
 	switch {
 	case ctx.Err() != nil:
@@ -48,10 +51,13 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	return out, err
 }
 
-// closeSpares removes containers that wait for a build.
-func (b *Builder) closeSpares(ctx context.Context) {
+// closeBuilders removes containers that wait for a build, and environments.
+func (b *Builder) closeBuilders(ctx context.Context) {
 	for _, t := range b.images {
 		t.close(ctx)
+	}
+	if b.envs != nil {
+		b.envs.Close(ctx)
 	}
 }
 
@@ -134,5 +140,6 @@ func (p *Package) wanted() string {
 	return p.Name
 }
 
-// builderPaths must not stand in a built wheel.
-var builderPaths = []string{build.Dir + "/"}
+// builderPaths must not stand in a built wheel. What is below one directory only, "build",
+// is also what cargo calls a directory of its own.
+var builderPaths = slices.Concat(build.Paths, []string{cargoHome + "/"})

@@ -5,12 +5,12 @@ import (
 	"context"
 	"os/exec"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 )
 
@@ -84,7 +84,7 @@ func dirty(status string) bool {
 	return false
 }
 
-var described = regexp.MustCompile(`^v?(\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?)(?:-(\d+)-(g[0-9a-f]+))?(-dirty)?$`)
+var described = pattern.New(`^v?(\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?)(?:-(\d+)-(g[0-9a-f]+))?(-dirty)?$`)
 
 // pep440 is what git describe says as PEP 440 has it: v1.4.2-5-g1f2e3d4c5b6a is
 // 1.4.2.post5+g1f2e3d4c5b6a; empty if no tag is a version.

@@ -175,6 +175,7 @@ func TestBake(t *testing.T) {
 	t.Run("planted faults", func(t *testing.T) { plantedFaults(t, made) })
 	t.Run("wheels", func(t *testing.T) { wheelTests(t, b.on(t)) })
 	t.Run("images", func(t *testing.T) { imageTests(t, b.on(t)) })
+	t.Run("trained", func(t *testing.T) { trained(t, b.on(t)) })
 	t.Run("optimised", func(t *testing.T) {
 		checkMade(t, b.on(t).bake(nil, "3.13.5", "--distro", "trixie"), "built", "3.13.5-1+deb13")
 	})
@@ -294,6 +295,41 @@ func plantedFaults(t *testing.T, made madePython) {
 			for f in /_*.so; do [ ! -e "$f" ] || mv "$f" `+lib+`/lib-dynload/; done
 			[ ! -e /EXTERNALLY-MANAGED ] || mv /EXTERNALLY-MANAGED `+lib+`
 			[ ! -e /zones ] || mv /zones /usr/share/zoneinfo`)
+	}
+}
+
+// trained learns a profile as far as it is stored and pinned, with next to no workload and
+// no optimisation, in a project whose recipes say so.
+func trained(t *testing.T, b *bakery) {
+	own := *b
+	own.dir = filepath.Join(b.dir, "training")
+	if err := os.MkdirAll(filepath.Join(own.dir, "recipes/python"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"pybake.toml":              "",
+		"recipes/python/3.13.toml": "cflags = [\"-O0\", \"-U_FORTIFY_SOURCE\"]\nprofile = [\"-c\", \"pass\"]\n",
+	} {
+		if err := os.WriteFile(filepath.Join(own.dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd, said, read := own.start("compile …", "3.13.5", "--distro", "trixie")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-read
+	cmd.Wait()
+	if !strings.Contains(said.String(), "training a profile for 3.13 with gcc-14") {
+		t.Errorf("said:\n%s", said)
+	}
+	pins, err := os.ReadFile(filepath.Join(own.dir, "pybake.lock"))
+	if err != nil || !strings.Contains(string(pins), "workload = '-c pass'") {
+		t.Errorf("%v, pybake.lock:\n%s", err, pins)
+	}
+	made, err := filepath.Glob(filepath.Join(b.dir, "baked/artifacts/python-profile/*/profile.tar"))
+	if err != nil || len(made) != 1 {
+		t.Errorf("profiles %q, %v", made, err)
 	}
 }
 

@@ -32,6 +32,7 @@ and asking:
   - drafts in the store of runs that were killed, and logs older than a week
   - base and builder images of which there is a newer one, unless pybake.lock
     leads to them
+  - images of proved wheelhouses after 30 days, or when there is a newer one
   - artifacts beyond the newest 3 of each name
   - layers that no image has any more, and installed wheels that no layer was
     made of for 30 days

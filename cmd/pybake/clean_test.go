@@ -104,3 +104,20 @@ func TestCleanCacheInUse(t *testing.T) {
 		t.Error("the cache is still there")
 	}
 }
+
+func TestProvedStays(t *testing.T) {
+	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		tags []string
+		days int
+		want bool
+	}{
+		{[]string{"pybake/proved:trixie-amd64-3cc661ddf521"}, 29, true},
+		{[]string{"pybake/proved:trixie-amd64-3cc661ddf521"}, 31, false},
+		{nil, 0, false},
+	} {
+		if got := provedStays(engine.Image{Tags: test.tags, Created: now.AddDate(0, 0, -test.days)}, now); got != test.want {
+			t.Errorf("%q after %d days: %v", test.tags, test.days, got)
+		}
+	}
+}

@@ -170,8 +170,14 @@ func explainWheels(err error, args []string) (status int, hint string) {
 		if errors.As(f, new(*wheels.UnpinnedError)) {
 			return statusFailed, "run it once without --frozen, and commit pybake.lock"
 		}
+		if f.Recipe != "" {
+			hint = "recipes/ is beside pybake.toml; where there is none, an empty one in this directory will do; then run the same again"
+			if slices.Contains(args, "--frozen") {
+				hint += ", without --frozen"
+			}
+		}
 	}
-	return statusFailed, ""
+	return statusFailed, hint
 }
 
 // explainEngine knows the errors of the container engine.

@@ -13,6 +13,7 @@ import (
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/internal/strict"
 	"github.com/pybake/pybake/recipes"
+	"github.com/pybake/pybake/wheels"
 )
 
 func TestExplain(t *testing.T) {
@@ -44,6 +45,9 @@ func TestExplain(t *testing.T) {
 		{&engine.ExitError{Argv: []string{"make"}, Code: 137, OOM: true}, 1, "give the engine's machine more memory; pybake doctor says what it has"},
 		{&distro.MovedError{What: "package gcc-14"}, 1, "pybake python 3.13 --distro=trixi -C 'my project' --repin"},
 		{&distro.MovedError{What: "base image", Explains: syscall.ENOSPC}, 1, "pybake clean --cache"},
+		{&wheels.FailedError{Failures: []*wheels.Failure{{Err: fs.ErrInvalid}}}, 1, ""},
+		{&wheels.FailedError{Failures: []*wheels.Failure{{Err: fs.ErrInvalid}, {Err: fs.ErrInvalid, Recipe: "memory = 1\n"}}}, 1,
+			"recipes/ is beside pybake.toml; where there is none, an empty one in this directory will do; then run the same again"},
 		{distro.ErrOffline, 1, "run it once without --offline"},
 		{&fs.PathError{Op: "mkdir", Path: "baked", Err: syscall.EACCES}, 2, "pybake doctor"},
 		{&fs.PathError{Op: "mkdir", Path: "baked", Err: syscall.EROFS}, 2, "pybake doctor"},

@@ -17,11 +17,16 @@ import (
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/recipes"
+	"github.com/pybake/pybake/wheels/gate"
 )
 
 // keepLogs is how long the logs of builds stay; those of an artifact stay as
 // long as it does.
 const keepLogs = 7 * 24 * time.Hour
+
+// keepProved is how long the image of a proved house stays. When it is gone, the next
+// house is proved from its beginning.
+const keepProved = 30 * 24 * time.Hour
 
 // garbage is one thing that clean removes.
 type garbage struct {
@@ -72,7 +77,11 @@ func (a *app) engineGarbage(ctx context.Context, e *engine.Engine, f cleanFlags)
 	for _, img := range images {
 		ofLayers := slices.ContainsFunc(img.Tags, isLayer)
 		inUse := slices.ContainsFunc(img.Tags, func(tag string) bool { return layers[tag] })
-		if !f.images && (inUse || !ofLayers && newest(img, images) || slices.ContainsFunc(img.Tags, pinned)) {
+		keep := inUse || !ofLayers && newest(img, images) || slices.ContainsFunc(img.Tags, pinned)
+		if img.Labels[distro.Label] == gate.ProvedImage { // one for each house
+			keep = provedStays(img, a.sys.now())
+		}
+		if !f.images && keep {
 			continue
 		}
 		refs := img.Tags
@@ -89,6 +98,12 @@ func (a *app) engineGarbage(ctx context.Context, e *engine.Engine, f cleanFlags)
 		}})
 	}
 	return all, nil
+}
+
+// provedStays is whether the image of a proved house stays: until a newer one has
+// taken its name, and for some time.
+func provedStays(img engine.Image, now time.Time) bool {
+	return len(img.Tags) > 0 && now.Sub(img.Created) < keepProved
 }
 
 // newest says whether an image is the newest for one of its tags.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 )
 
@@ -74,7 +74,7 @@ func checkTags(p *project.Project, one project.Image) error {
 	return errors.Join(errs...)
 }
 
-var notInTags = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
+var notInTags = pattern.New(`[^A-Za-z0-9_.-]`)
 
 // tagSafe is a version as a tag can have it: "1.4.2+g1f2e3d" has a plus.
 func tagSafe(version string) string { return notInTags.ReplaceAllString(version, "-") }

@@ -20,20 +20,21 @@ import (
 	"github.com/pybake/pybake/internal/index"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/nfpm"
+	"github.com/pybake/pybake/python"
 	"github.com/pybake/pybake/wheels"
 	"github.com/pybake/pybake/wheels/lock"
 	"github.com/pybake/pybake/wheels/sdist"
 )
 
-// finder is what finds the files of packages. python is the one whose pip knows the
+// finder is what finds the files of packages. baked is the Python whose pip knows the
 // default index, or nil.
-func (a *app) finder(p *project.Project, l *lock.Lock, python *artifacts.Artifact, f wheelsFlags) (*wheels.Finder, error) {
+func (a *app) finder(p *project.Project, l *lock.Lock, baked *artifacts.Artifact, f wheelsFlags) (*wheels.Finder, error) {
 	downloads, err := a.downloadDir()
 	if err != nil {
 		return nil, err
 	}
 	client := &index.Client{HTTP: a.httpClient(), Cache: downloads, Offline: a.flags.offline, Credentials: a.keyring()}
-	named, err := a.indexes(p, l, python, f)
+	named, err := a.indexes(p, l, baked, f)
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +44,7 @@ func (a *app) finder(p *project.Project, l *lock.Lock, python *artifacts.Artifac
 	}
 	return &wheels.Finder{
 		Index: client, IndexFirst: named.byProject, Fetcher: &fetch.Fetcher{Cache: downloads, Offline: a.flags.offline},
+		Cargo: func() (wheels.CargoConfig, error) { return a.cargoConfig(p) }, Tools: python.Named(p.Sources, client.HTTP),
 	}, nil
 }
 

@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // The names of files that docker build and podman build read.
@@ -17,10 +18,10 @@ func isDockerfile(name string) bool {
 }
 
 var (
-	fromPattern   = regexp.MustCompile(`(?i)^\s*FROM\s+(?:--[a-z]+=\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?`)
-	argPattern    = regexp.MustCompile(`(?i)^\s*ARG\s+([A-Za-z_][A-Za-z0-9_]*)=["']?([^"'\s]*)`)
-	argUse        = regexp.MustCompile(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))`)
-	taggedVersion = regexp.MustCompile(`^(?:python)?(3\.[0-9]{1,2}(?:\.[0-9]{1,2}(?:(?:a|b|rc)[0-9]{1,2})?)?)$`)
+	fromPattern   = pattern.New(`(?i)^\s*FROM\s+(?:--[a-z]+=\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?`)
+	argPattern    = pattern.New(`(?i)^\s*ARG\s+([A-Za-z_][A-Za-z0-9_]*)=["']?([^"'\s]*)`)
+	argUse        = pattern.New(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))`)
+	taggedVersion = pattern.New(`^(?:python)?(3\.[0-9]{1,2}(?:\.[0-9]{1,2}(?:(?:a|b|rc)[0-9]{1,2})?)?)$`)
 )
 
 // readDockerfile takes the Pythons and distros of the images that stages stand on.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/internal/strict"
@@ -225,8 +225,8 @@ func isLock(file string) bool {
 }
 
 var (
-	developers    = regexp.MustCompile(`(^|[-_./])(dev|develop|development|tests?|testing|lint|docs?|ci|typing)([-_.]|$)`)
-	optionPattern = regexp.MustCompile(`(?m)^--[a-z-]+`)
+	developers    = pattern.New(`(^|[-_./])(dev|develop|development|tests?|testing|lint|docs?|ci|typing)([-_.]|$)`)
+	optionPattern = pattern.New(`(?m)^--[a-z-]+`)
 
 	// Options that tools write into requirements files; what else one holds is for
 	// its owner to allow.

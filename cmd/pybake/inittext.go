@@ -3,16 +3,16 @@ package main
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 )
 
 var (
-	notInName   = regexp.MustCompile(`[^a-z0-9]+`)
-	scriptNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	notInName   = pattern.New(`[^a-z0-9]+`)
+	scriptNames = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 )
 
 // imageName is a name as an image can have it, of any.

@@ -30,6 +30,7 @@ type pythonFlags struct {
 	sources []string
 	jobs    int
 	repin   bool
+	retrain bool
 	dryRun  bool
 }
 
@@ -45,9 +46,10 @@ distro before it hands them over. It prints the paths of the .deb files.
 The version is exact, "3.13.5". Without one it is python of pybake.toml, else
 what .python-version says; without --distro it is that of pybake.toml, else
 this machine's. The first build for a distro makes its base image, resolves and
-pins the toolchain in pybake.lock, and trains the compiler (PGO); later builds
-of the series use the same pins, until --repin. What is in the store already is
-found at once, with neither network nor engine.
+pins the toolchain in pybake.lock, and trains the compiler (PGO) unless pybake
+brings what was learned with that compiler; later builds of the series use the
+same pins, until --repin or --retrain. What is in the store already is found at
+once, with neither network nor engine.
 
 The source is known by its SHA-256. It is looked for in the cache, in the places
 named by --source and pybake.toml (files named as upstream names them:
@@ -75,6 +77,7 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 	flags.StringArrayVar(&f.sources, "source", nil, "a `directory or address` to look for the source in first; may be repeated")
 	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the packages")
 	flags.BoolVar(&f.repin, "repin", false, "resolve base image and toolchain anew, and pin what is found")
+	flags.BoolVar(&f.retrain, "retrain", false, "train the compiler (PGO) anew, and pin what it learned")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan as JSON, as far as it is pinned, and build nothing")
 	cmd.RegisterFlagCompletionFunc("distro", a.completeDistros)
 	return cmd
@@ -168,7 +171,10 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 		}
 		return a.printJSON(plan)
 	}
-	if plan != nil {
+	if f.retrain && f.fast {
+		return usagef("", "--fast has no profile to train: --retrain and --fast exclude each other")
+	}
+	if plan != nil && !f.retrain {
 		if found, err := store.Find(python.Kind, plan.Key); err == nil {
 			if err := store.Point(ctx, found, plan.Name); err != nil {
 				return err
@@ -236,7 +242,7 @@ func (a *app) pythonBuilder(ctx context.Context, f pythonFlags, store *artifacts
 	b = &python.Builder{
 		Store: store, Engine: maker.Engine, Distros: maker, Fetcher: maker.Fetcher, HTTP: client,
 		Places: python.Places(append(a.sources(f.sources), p.Sources...), client),
-		Report: a.display, Jobs: f.jobs, LogDir: filepath.Join(store.Dir(), "logs"), LockPath: lockPath,
+		Report: a.display, Jobs: f.jobs, LogDir: filepath.Join(store.Dir(), "logs"), LockPath: lockPath, Retrain: f.retrain,
 	}
 	return b, done, nil
 }

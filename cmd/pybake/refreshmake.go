@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/internal/refresh"
 	"github.com/pybake/pybake/python"
@@ -47,7 +47,7 @@ func (r *refreshRun) storedRelease(c refresh.Cell) (highest int) {
 }
 
 // releaseNumber is the 2 of pybake-python3.13_3.13.5-2+deb13_amd64.deb.
-var releaseNumber = regexp.MustCompile(`-([0-9]+)(~fast)?\+[^-_]*_[a-z0-9]+\.deb$`)
+var releaseNumber = pattern.New(`-([0-9]+)(~fast)?\+[^-_]*_[a-z0-9]+\.deb$`)
 
 // publishedRelease is the highest release number under which the version of a cell is
 // published, in whatever generation; 0: none.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -209,8 +210,33 @@ func (s *saving) builds(ctx context.Context, pins *project.Lock, req image.Reque
 				return fmt.Errorf("build requirement %s %s of %s: %w", pkg.Name, pkg.Version, pin.Name, err)
 			}
 		}
+		if needed && pin.Crates != "" {
+			if err := s.rust(ctx, pin, filepath.Dir(o.app.Path)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// rust adds the crates that the app is built with, of which its artifact has a list, and
+// the compiler if that is not the distro's.
+func (s *saving) rust(ctx context.Context, pin project.BuildPin, artifact string) error {
+	list, err := os.ReadFile(filepath.Join(artifact, wheels.CratesFile))
+	if err != nil {
+		return fmt.Errorf("crates of %s: %w", pin.Name, err)
+	}
+	for line := range strings.Lines(string(list)) {
+		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if err := s.file(ctx, fetch.File{Name: name, SHA256: sum}, nil, true); err != nil {
+			return fmt.Errorf("crate %s of %s: %w", name, pin.Name, err)
+		}
+	}
+	if pin.Rust == "" {
+		return nil
+	}
+	compiler := fetch.File{Name: "rust.tar.xz", SHA256: strings.TrimPrefix(pin.Rust, "sha256:")}
+	return s.file(ctx, compiler, nil, true)
 }
 
 // index is where a wheel of a build environment comes from.

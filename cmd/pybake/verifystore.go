@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // problem is one thing that is wrong with the store.
@@ -237,9 +237,9 @@ func (v *storeCheck) nameOf(kind string, key artifacts.Key) string {
 }
 
 var (
-	linkPattern = regexp.MustCompile(`^\.\./artifacts/([a-z0-9-]+)/([0-9a-f]{64})$`)
-	keyPattern  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	kindPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	linkPattern = pattern.New(`^\.\./artifacts/([a-z0-9-]+)/([0-9a-f]{64})$`)
+	keyPattern  = pattern.New(`^[0-9a-f]{64}$`)
+	kindPattern = pattern.New(`^[a-z][a-z0-9-]*$`)
 )
 
 // layout finds what lies in the store and is no part of it, and stable names that

@@ -58,7 +58,16 @@ network, with build requirements that were resolved once and are pinned with
 hashes in pybake.lock. A package that fails stops no other; all failures are
 told together, and the next run builds only what is missing. In the end the
 whole house is installed, imported and checked in a clean container with neither
-compiler nor network.
+compiler nor network. The engine keeps the container of the last house as an
+image: of the next one only what differs is installed, and only what has changed
+or may notice is imported, if nothing else has moved. The checks say how many
+wheels were proved when; with --verify-reproducible all are proved anew.
+
+What is built with Rust gets the crates of its Cargo.lock, checked by their
+hashes and fetched by the cargo that builds, from where the machine's or the
+project's configuration of cargo says: config.toml in CARGO_HOME, or
+.cargo/config.toml beside pybake.toml. It is compiled by the distro's newest
+Rust, or by one of recipes/rust.toml if that is too old.
 
 LOCK is a requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock,
 pdm.lock or Pipfile.lock; without one it is what pybake.toml says. What it needs
@@ -176,12 +185,12 @@ func (a *app) wheelhouse(ctx context.Context, p *project.Project, req wheels.Req
 	if err != nil {
 		return err
 	}
-	_, lockPath, err := a.pins()
-	if err != nil {
-		return err
+	pins := &project.Pins{Path: p.LockPath(store.Dir())}
+	if _, err := pins.Read(); err != nil {
+		return &advised{err, statusUsage, ""}
 	}
 	h := &house{project: p, req: req, plan: plan, flags: f, done: func() error { return nil }, Builder: &wheels.Builder{
-		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), Pins: &project.Pins{Path: lockPath},
+		Store: store, Report: a.display, LogDir: filepath.Join(store.Dir(), "logs"), Pins: pins,
 		Jobs: f.jobs, Frozen: f.frozen, Verify: f.verify, Git: a.git(),
 	}}
 	h.Python, err = storedPython(store, plan.Python, plan.Distro, plan.Arch)

@@ -9,12 +9,12 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 )
 
@@ -187,7 +187,7 @@ func (m *Maker) download(ctx context.Context, t Target, c *engine.Container, mis
 }
 
 // notThere is what apt says of a version that no archive has.
-var notThere = regexp.MustCompile(`Version '\S+' for '([^']+)' was not found|` +
+var notThere = pattern.New(`Version '\S+' for '([^']+)' was not found|` +
 	`Unable to locate package (\S+)|Can't find a source to download version '\S+' of '([^':]+)`)
 
 // gone finds out of what apt complained of which package is no longer to be

@@ -2,6 +2,7 @@ package distro
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,36 +12,42 @@ import (
 )
 
 // contentsConf makes apt's update fetch the index of what is in the packages of
-// the own architecture, and nothing else. It is what apt-file(1) installs: the
-// second target is for archives that have one index for all components.
-const contentsConf = `
+// one architecture, and nothing else. It is what apt-file(1) installs, but for the
+// architecture: apt would fetch that of "all" with the own one, which is three times
+// as much, and if either cannot be had drop both. The second target is for archives
+// that have one index for all components.
+func contentsConf(arch string) string {
+	return strings.ReplaceAll(`
 Acquire::IndexTargets::deb::Packages::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Translations::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb {
-	MetaKey "$(COMPONENT)/Contents-$(NATIVE_ARCHITECTURE)";
-	ShortDescription "Contents-$(NATIVE_ARCHITECTURE)";
-	Description "$(RELEASE)/$(COMPONENT) $(NATIVE_ARCHITECTURE) Contents (deb)";
+	MetaKey "$(COMPONENT)/Contents-ARCH";
+	ShortDescription "Contents-ARCH";
+	Description "$(RELEASE)/$(COMPONENT) ARCH Contents (deb)";
 	KeepCompressed "true";
 	DefaultEnabled "true";
 	Identifier "Contents-deb";
 };
 Acquire::IndexTargets::deb::Contents-deb-legacy {
-	MetaKey "Contents-$(NATIVE_ARCHITECTURE)";
-	ShortDescription "Contents-$(NATIVE_ARCHITECTURE)";
-	Description "$(RELEASE) $(NATIVE_ARCHITECTURE) Contents (deb)";
+	MetaKey "Contents-ARCH";
+	ShortDescription "Contents-ARCH";
+	Description "$(RELEASE) ARCH Contents (deb)";
 	KeepCompressed "true";
 	DefaultEnabled "true";
 	Fallback-Of "Contents-deb";
 	Identifier "Contents-deb";
 };
-`
+`, "ARCH", arch)
+}
 
 // searchContents prints the lines of apt's indexes with paths that end in a
 // name of $2, one a line; $1 is contentsConf. An index that could not be had
 // is an error only if there is no other: suites of updates often lack theirs.
+// That there is none at all is an error if $3 is not empty.
 const searchContents = `
 printf %s "$1" > /etc/apt/apt.conf.d/90pybake-contents
 printf '%s\n' "$2" > /tmp/names
+failed=
 apt-get update ` + aptOptions + ` >&2 || failed=$?
 files=$(apt-get indextargets --format '$(FILENAME)' 'Identifier: Contents-deb' | sort -u)
 found=
@@ -50,7 +57,7 @@ for f in $files; do
 		/usr/lib/apt/apt-helper cat-file "$f" | grep -F -f /tmp/names || [ $? -eq 1 ]
 	fi
 done
-if [ -z "$found" ]; then
+if [ -z "$found" ] && [ -n "$failed$3" ]; then
 	echo 'E: no index of the contents of packages (Contents) could be had' >&2
 	exit "${failed:-100}"
 fi`
@@ -74,31 +81,68 @@ func (m *Maker) FindOwners(ctx context.Context, t Target, base project.BasePin, 
 	if len(libraries) == 0 {
 		return map[string][]Owner{}, nil
 	}
-	if m.Offline {
-		return nil, fmt.Errorf("packages of %s that have %s: %w", t, strings.Join(libraries, " "), ErrOffline)
+	ends := make([]string, len(libraries))
+	for i, l := range libraries {
+		ends[i] = "/" + l
 	}
-	c, err := m.networked(ctx, t, BaseRef(t, base.Digest))
-	if err != nil {
-		return nil, fmt.Errorf("find packages of %s: %w", t, err)
-	}
-	defer c.Remove(ctx)
-	owners, err := m.searchContents(ctx, c, dirs, libraries)
-	if err != nil {
-		return nil, fmt.Errorf("find packages of %s: %w", t, err)
-	}
-	return owners, c.Remove(ctx)
+	var entries []entry
+	err = m.inArchive(ctx, t, base, ends, func(c *engine.Container) (err error) {
+		entries, err = m.searchContents(ctx, c, t.Arch, ends)
+		return err
+	})
+	return ownersIn(entries, dirs, libraries), err
 }
 
-func (m *Maker) searchContents(ctx context.Context, c *engine.Container, dirs, libraries []string) (map[string][]Owner, error) {
-	names := make([]string, len(libraries))
-	for i, l := range libraries {
-		names[i] = "/" + l + " " // paths are filled up with spaces
+// ownersIn picks the owners of libraries in dirs.
+func ownersIn(entries []entry, dirs, libraries []string) map[string][]Owner {
+	owners := map[string][]Owner{}
+	for _, e := range entries {
+		name, ok := inDirs(e.path, dirs)
+		if o := (Owner{e.pkg, e.component}); ok && slices.Contains(libraries, name) && !slices.Contains(owners[name], o) {
+			owners[name] = append(owners[name], o)
+		}
 	}
-	out, err := m.print(ctx, c, searchContents, contentsConf, strings.Join(names, "\n"))
+	for _, found := range owners {
+		slices.SortFunc(found, func(a, b Owner) int { return strings.Compare(a.Package, b.Package) })
+	}
+	return owners
+}
+
+// inArchive runs a search for files whose paths end as ends say, in a container with
+// the archive at hand.
+func (m *Maker) inArchive(ctx context.Context, t Target, base project.BasePin, ends []string, search func(*engine.Container) error) error {
+	if m.Offline {
+		return fmt.Errorf("packages of %s that have %s: %w", t, strings.TrimPrefix(strings.Join(ends, " "), "/"), ErrOffline)
+	}
+	c, err := m.networked(ctx, t, BaseRef(t, base.Digest))
+	if err == nil {
+		err = errors.Join(search(c), c.Remove(ctx))
+	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("find packages of %s: %w", t, err)
 	}
-	return parseContents(out, dirs, libraries), nil
+	return nil
+}
+
+// searchContents searches the index of an architecture. That of "all" need not exist:
+// some archives have such packages in the other ones.
+func (m *Maker) searchContents(ctx context.Context, c *engine.Container, arch string, ends []string) ([]entry, error) {
+	names := ""
+	for _, end := range ends { // paths are filled up with spaces, the longest end in a tab
+		names += end + " \n" + end + "\t\n"
+	}
+	must := arch
+	if arch == "all" {
+		must = ""
+	}
+	out, err := m.print(ctx, c, searchContents, contentsConf(arch), strings.TrimSuffix(names, "\n"), must)
+	return parseContents(out), err
+}
+
+// entry is a file of a package.
+type entry struct {
+	path           string // "usr/lib/x86_64-linux-gnu/libGL.so.1"
+	pkg, component string
 }
 
 // parseContents reads lines of a Contents index (Debian's repository format,
@@ -106,29 +150,22 @@ func (m *Maker) searchContents(ctx context.Context, c *engine.Container, dirs, l
 // but for main, components:
 //
 //	usr/lib/x86_64-linux-gnu/libGL.so.1    libs/libgl1,universe/libs/other
-func parseContents(out string, dirs, libraries []string) map[string][]Owner {
-	owners := map[string][]Owner{}
+func parseContents(out string) (entries []entry) {
 	for line := range strings.Lines(out) {
 		line = strings.TrimRight(line, " \t\r\n")
 		i := strings.LastIndexAny(line, " \t")
 		if i < 0 {
 			continue
 		}
-		name, ok := inDirs(strings.TrimRight(line[:i], " \t"), dirs)
-		if !ok || !slices.Contains(libraries, name) {
-			continue
-		}
+		file := strings.TrimRight(line[:i], " \t")
 		for where := range strings.SplitSeq(line[i+1:], ",") {
 			parts := strings.Split(where, "/")
-			o := Owner{Package: parts[len(parts)-1], Component: "main"}
+			e := entry{file, parts[len(parts)-1], "main"}
 			if len(parts) > 2 {
-				o.Component = parts[0]
+				e.component = parts[0]
 			}
-			if !slices.Contains(owners[name], o) {
-				owners[name] = append(owners[name], o)
-			}
+			entries = append(entries, e)
 		}
-		slices.SortFunc(owners[name], func(a, b Owner) int { return strings.Compare(a.Package, b.Package) })
 	}
-	return owners
+	return entries
 }

@@ -33,12 +33,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/recipes"
 )
 
@@ -191,7 +191,7 @@ func (m *Maker) sh(ctx context.Context, c *engine.Container, script string, args
 
 // unmet is a relation that apt could not satisfy: " libpq5 : Depends: libldap2
 // (>= 2.6.2) but it is not installable".
-var unmet = regexp.MustCompile(`^ \S+ : (Pre-)?Depends: |^ +(Pre-)?Depends: `)
+var unmet = pattern.New(`^ \S+ : (Pre-)?Depends: |^ +(Pre-)?Depends: `)
 
 // lastErrors picks apt's own complaint out of what it printed.
 func lastErrors(out string) string {

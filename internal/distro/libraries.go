@@ -2,9 +2,14 @@ package distro
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,13 +60,58 @@ done`
 
 // Libraries returns the names of the shared libraries that the dynamic loader
 // finds on the base with some package files installed, each with the first of
-// these files that has it, or "" for the base: "libc.so.6" → "".
+// these files that has it, or "" for the base: "libc.so.6" → "". The files are of
+// the cache, where their names are hashes; an answer is kept there too, as
+// "libraries/HASH.json", and given again without an engine.
 func (m *Maker) Libraries(ctx context.Context, t Target, base project.BasePin, debs []string) (map[string]string, error) {
+	kept := m.librariesFile(t, base, debs)
+	if text, err := os.ReadFile(kept); err == nil {
+		var names map[string]string
+		if json.Unmarshal(text, &names) == nil && len(names) > 0 {
+			return names, nil
+		}
+	}
 	names, err := m.libraries(ctx, t, base, debs)
 	if err != nil {
 		return nil, fmt.Errorf("list the libraries of %s: %w", t, err)
 	}
+	if err := keepLibraries(kept, names); err != nil {
+		return nil, fmt.Errorf("keep the list of libraries of %s: %w", t, err)
+	}
 	return names, nil
+}
+
+// librariesFile is where an answer of Libraries is kept.
+func (m *Maker) librariesFile(t Target, base project.BasePin, debs []string) string {
+	hash := sha256.New()
+	fmt.Fprintln(hash, "pybake libraries 1", t.Arch, base.Digest)
+	for _, d := range debs {
+		fmt.Fprintln(hash, d)
+	}
+	return filepath.Join(m.Fetcher.Cache, "libraries", hex.EncodeToString(hash.Sum(nil))+".json")
+}
+
+// keepLibraries writes an answer whole or not at all.
+func keepLibraries(name string, libraries map[string]string) error {
+	text, err := json.Marshal(libraries)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "new-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }
 
 func (m *Maker) libraries(ctx context.Context, t Target, base project.BasePin, debs []string) (map[string]string, error) {

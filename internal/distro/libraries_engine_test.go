@@ -44,6 +44,11 @@ func TestLibraries(t *testing.T) {
 	if diff := cmp.Diff(bare, more); diff != "" {
 		t.Errorf("with zlib1g-dev: %s", diff)
 	}
+	m.Engine = nil // what was asked once is known
+	kept, err := m.Libraries(t.Context(), shared.target, shared.base, files)
+	if diff := cmp.Diff(more, kept); diff != "" || err != nil {
+		t.Errorf("kept: %v %s", err, diff)
+	}
 }
 
 func TestOwners(t *testing.T) {

@@ -75,7 +75,7 @@ usr/lib/x86_64-linux-gnu/libpq.so.5.17 libs/libpq5
 usr/lib/with space/libpq.so.5 libs/space
 libGL.so.1
 `
-	got := parseContents(out, amd64Dirs, []string{"libGL.so.1", "libpq.so.5", "libnone.so.1"})
+	got := ownersIn(parseContents(out), amd64Dirs, []string{"libGL.so.1", "libpq.so.5", "libnone.so.1"})
 	want := map[string][]Owner{
 		"libGL.so.1": {{"libgl1", "main"}},
 		"libpq.so.5": {{"libpq5", "universe"}, {"libpq5-other", "contrib"}, {"zpq", "main"}},

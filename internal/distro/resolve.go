@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 )
 
@@ -121,8 +121,8 @@ func (r *Resolver) Resolve(ctx context.Context, q Request) ([]project.Package, e
 // The forms of a name on apt-get's command line, and of a relation (Debian
 // policy 7.1) in a binary package. Nothing else may reach apt or a control file.
 var (
-	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[0-9][A-Za-z0-9.+:~-]*)?$`)
-	relationPattern = regexp.MustCompile(`^` + oneRelation + `( *\| *` + oneRelation + `)*$`)
+	namePattern     = pattern.New(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[0-9][A-Za-z0-9.+:~-]*)?$`)
+	relationPattern = pattern.New(`^` + oneRelation + `( *\| *` + oneRelation + `)*$`)
 )
 
 const oneRelation = `[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?( *\( *(<<|<=|=|>=|>>) *[0-9][A-Za-z0-9.+:~-]* *\))?`
@@ -144,7 +144,7 @@ func (q Request) check() error {
 // uriLine is what apt prints for a file that it would fetch:
 //
 //	'http://deb.example.org/debian/pool/main/m/make-dfsg/make_4.4.1-2_amd64.deb' make_4.4.1-2_amd64.deb 463104 SHA256:70a9…
-var uriLine = regexp.MustCompile(`(?m)^'([^']*)' (\S+) [0-9]+ (\S*)$`)
+var uriLine = pattern.New(`(?m)^'([^']*)' (\S+) [0-9]+ (\S*)$`)
 
 // parseURIs reads them.
 func parseURIs(out string, unsigned []string) ([]project.Package, error) {
@@ -193,7 +193,7 @@ func (r *Resolver) Fetch(ctx context.Context, packages []project.Package) error 
 	return err
 }
 
-var failedFetch = regexp.MustCompile(`Failed to fetch \S+ +(404|410)?`)
+var failedFetch = pattern.New(`Failed to fetch \S+ +(404|410)?`)
 
 // onlyAbsent is whether apt complains of files that the archive does not have,
 // which happens while a mirror is updated, and of no others.

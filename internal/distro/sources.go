@@ -3,11 +3,11 @@ package distro
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 )
 
@@ -76,9 +76,9 @@ type source struct {
 }
 
 var (
-	oneLine     = regexp.MustCompile(`^(?:deb|deb-src)\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)`)
-	signedByOpt = regexp.MustCompile(`(?:^|\s)signed-by=(\S+)`)
-	suitesField = regexp.MustCompile(`(?mi)^Suites:.*\n([ \t].*\n)*`)
+	oneLine     = pattern.New(`^(?:deb|deb-src)\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)`)
+	signedByOpt = pattern.New(`(?:^|\s)signed-by=(\S+)`)
+	suitesField = pattern.New(`(?mi)^Suites:.*\n([ \t].*\n)*`)
 )
 
 // parseSources reads entries in both styles:

@@ -35,7 +35,7 @@ type Spec struct {
 	CPUs    float64           // 1.5; 0 is no limit
 	Env     []string          // "LANG=C.UTF-8", for every Exec
 	Tmpfs   map[string]string // mount point to options: "/tmp": "exec,size=1g"
-	Mounts  []Mount           // volumes to read from
+	Mounts  []Mount           // volumes
 
 	ReadOnly bool   // nothing can be written but to a tmpfs; Put is refused, too
 	Hostname string // empty is "pybake"
@@ -169,7 +169,7 @@ func (s Spec) hostConfig(session string) *container.HostConfig {
 		h.NetworkMode = "default"
 	}
 	for _, m := range s.Mounts {
-		h.Mounts = append(h.Mounts, m.Volume.mount(m.Target, true))
+		h.Mounts = append(h.Mounts, m.Volume.mount(m.Target, !m.Writable))
 	}
 	if s.hasCA() {
 		h.Mounts = append(h.Mounts, mount.Mount{
@@ -198,7 +198,7 @@ func (s Spec) targets() []string {
 func (s Spec) environment() []string {
 	var env []string
 	if s.hasCA() {
-		for _, name := range []string{"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT"} {
+		for _, name := range []string{"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CARGO_HTTP_CAINFO"} {
 			env = append(env, name+"="+caFile)
 		}
 		env = append(env, "APT_CONFIG="+aptConfig)

@@ -23,10 +23,11 @@ type Volume struct {
 	engine *Engine
 }
 
-// Mount says where a container sees a volume. It cannot write there.
+// Mount says where a container sees a volume.
 type Mount struct {
-	Volume *Volume
-	Target string // "/srv"; one that the image does not have is made in the container
+	Volume   *Volume
+	Target   string // "/srv"; one that the image does not have is made in the container
+	Writable bool   // for root; else nobody can write there
 }
 
 const (
@@ -36,7 +37,7 @@ const (
 
 // NewVolume makes an empty volume that belongs to root and to the session.
 // Files reach it through a container of image that is never started; any image
-// will do. If it fails, or ctx is cancelled meanwhile, nothing is left.
+// will do; with none, Put does not work. If it fails, or ctx is cancelled meanwhile, nothing is left.
 func (e *Engine) NewVolume(ctx context.Context, image, purpose string) (*Volume, error) {
 	v := &Volume{Name: containerName(purpose), engine: e}
 	op := "make volume " + v.Name
@@ -63,6 +64,9 @@ func (v *Volume) make(ctx context.Context, image string) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if image == "" {
+		return nil
 	}
 	config := &container.Config{Image: image, Entrypoint: []string{"sleep", "0"}, Labels: v.labels()}
 	host := &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{v.mount(volumeDir, false)}}

@@ -52,7 +52,7 @@ func TestVolume(t *testing.T) {
 	if err := v.Put(t.Context(), "/", dir); err != nil {
 		t.Fatal(err)
 	}
-	spec := Spec{Image: boxRef, Limit: 5 * time.Minute, Mounts: []Mount{{v, "/build"}, {v, "/in/it"}}}
+	spec := Spec{Image: boxRef, Limit: 5 * time.Minute, Mounts: []Mount{{Volume: v, Target: "/build"}, {Volume: v, Target: "/in/it"}}}
 	var readers []*Container
 	for range 2 {
 		c, err := e.Start(t.Context(), spec)
@@ -166,7 +166,7 @@ func TestCloseWithVolume(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := newVolume(t, e)
-	if _, err := e.Start(t.Context(), Spec{Image: boxRef, Limit: 5 * time.Minute, Mounts: []Mount{{v, "/build"}}}); err != nil {
+	if _, err := e.Start(t.Context(), Spec{Image: boxRef, Limit: 5 * time.Minute, Mounts: []Mount{{Volume: v, Target: "/build"}}}); err != nil {
 		t.Fatal(err)
 	}
 	id := e.session.id

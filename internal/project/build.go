@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/strict"
 )
@@ -42,6 +42,9 @@ type BuildPin struct {
 	Requires     []string       `toml:"requires"`                // what the source and its recipe ask for, sorted
 	Dynamic      []string       `toml:"dynamic,omitempty"`       // what its backend asked for in addition, sorted
 	Packages     []BuildPackage `toml:"packages"`                // what was resolved for both, sorted; nothing else enters
+
+	Crates string `toml:"crates,omitempty"` // what it takes of Rust's registry, "sha256:…" of the list; empty: it has nothing to do with Rust
+	Rust   string `toml:"rust,omitempty"`   // "sha256:…" of the archive of its compiler; empty: that of the distro
 }
 
 // BuildPackage is a wheel of a build environment, written as one string:
@@ -62,9 +65,9 @@ type ArchivePin struct {
 }
 
 var (
-	sourcePattern = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=)$`) // h1: was of a tree
-	seriesPattern = regexp.MustCompile(`^3\.(0|[1-9][0-9]?)$`)
-	commitPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	sourcePattern = pattern.New(`^(sha256:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=)$`) // h1: was of a tree
+	seriesPattern = pattern.New(`^3\.(0|[1-9][0-9]?)$`)
+	commitPattern = pattern.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
 const directory = "directory "
@@ -232,6 +235,11 @@ func (c *lockChecker) source(key string, p BuildPin) {
 	}
 	if !seriesPattern.MatchString(p.Python) {
 		c.report(key+".python", "%q: want a series such as \"3.13\"", p.Python)
+	}
+	for field, digest := range map[string]string{"crates": p.Crates, "rust": p.Rust} {
+		if digest != "" && !isDigest(digest) {
+			c.report(key+"."+field, "%q: want sha256: and 64 lower-case hex digits", digest)
+		}
 	}
 	if _, err := time.Parse("2006-01-02T15:04:05Z", p.ExcludeNewer); err != nil && p.ExcludeNewer != "" {
 		c.report(key+".exclude-newer", "%q: want a time such as \"2025-06-01T00:00:00Z\"", p.ExcludeNewer)

@@ -40,6 +40,7 @@ func builds() *Lock {
 	scm.Packages = []BuildPackage{wheelOf("hatch-vcs", "0.4.0", "1"), wheelOf("hatchling", "1.27.0", "2")}
 	local := buildPin("ours", tree, "3.13")
 	local.Version, local.Requires, local.Packages = "", []string{}, []BuildPackage{}
+	local.Crates, local.Rust = digest("6"), digest("7")
 	return &Lock{
 		Format: LockFormat,
 		Archives: []ArchivePin{
@@ -159,7 +160,7 @@ func TestBuildProblems(t *testing.T) {
 		"builds-values": strings.NewReplacer("name = 'attrs'", "name = 'At_trs'", "version = '23.2.0'", "version = 'new'", "'"+digest("0")+"'", "'md5:00'",
 			"python = '3.11'", "python = '3.11.2'", "T00:00:00Z", "", "'setuptools>=61'", "'setuptools>'", "'editables'", "''",
 			"'setuptools 80.9.0", "'setuptools 80.8.0", "hatch_vcs-0.4.0", "hatchling-0.4.0", "https://git", "https://me:hunter2@git",
-			"commit = '"+strings.Repeat("2", 64), "commit = 'main", digest("3"), "sha256:3", "ssh://git.example.org/b.git", "../b").Replace(good),
+			"commit = '"+strings.Repeat("2", 64), "commit = 'main", digest("3"), "sha256:3", digest("6"), "6", digest("7"), "7", "ssh://git.example.org/b.git", "../b").Replace(good),
 		"builds-texts":  strings.NewReplacer(" "+digest("5"), "", digest("1"), "sha256:xyz", "hatchling 1.27.0", "hatchling  1.27.0").Replace(good),
 		"builds-twice":  strings.NewReplacer("3.11", "3.13", "hatch-vcs 0.4.0 hatch_vcs-0.4.0", "hatchling 0.4.0 hatchling-0.4.0").Replace(good),
 		"builds-merged": strings.NewReplacer("distro = 'trixie'", "distro = '../x'\nnew = 1").Replace(good),

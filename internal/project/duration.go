@@ -2,9 +2,10 @@ package project
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Duration is a length of time, written with one unit: "90m", "6h", "3d", "2w".
@@ -16,7 +17,7 @@ const (
 	week = 7 * day
 )
 
-var durationPattern = regexp.MustCompile(`^(0|[1-9][0-9]{0,3})([mhdw])$`)
+var durationPattern = pattern.New(`^(0|[1-9][0-9]{0,3})([mhdw])$`)
 
 var durationUnits = []struct {
 	name   string

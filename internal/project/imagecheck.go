@@ -6,20 +6,20 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/strict"
 )
 
 var (
-	pythonPattern    = regexp.MustCompile(`^3\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?)((a|b|rc)[1-9][0-9]?)?)?$`)
-	aptPattern       = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
-	imageUserPattern = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}):([1-9][0-9]{0,4})$`)
-	portPattern      = regexp.MustCompile(`^([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?$`)
+	pythonPattern    = pattern.New(`^3\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?)((a|b|rc)[1-9][0-9]?)?)?$`)
+	aptPattern       = pattern.New(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
+	imageUserPattern = pattern.New(`^([a-z_][a-z0-9_-]{0,31}):([1-9][0-9]{0,4})$`)
+	portPattern      = pattern.New(`^([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?$`)
 
 	layerNames = []string{"base", "python", "apt", "wheels", "app", "files", "total"}
 	keepWords  = []string{"tests", "headers", "sources", "docs", "metadata", "typing"}

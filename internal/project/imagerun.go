@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Run is a table [images.NAME.run] or [images.NAME.runs.RUN]: how a container
@@ -58,10 +59,10 @@ type GPUs struct {
 const minMemory = 6 << 20 // the engine refuses less
 
 var (
-	volumePattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`) // names of volumes and networks
-	devicePattern  = regexp.MustCompile(`^device=([A-Za-z0-9][A-Za-z0-9/_.:-]*(?:,[A-Za-z0-9][A-Za-z0-9/_.:-]*)*)$`)
-	runUserPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
-	tmpfsPattern   = regexp.MustCompile(`^[a-z_]+(=[A-Za-z0-9%]+)?(,[a-z_]+(=[A-Za-z0-9%]+)?)*$`)
+	volumePattern  = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`) // names of volumes and networks
+	devicePattern  = pattern.New(`^device=([A-Za-z0-9][A-Za-z0-9/_.:-]*(?:,[A-Za-z0-9][A-Za-z0-9/_.:-]*)*)$`)
+	runUserPattern = pattern.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
+	tmpfsPattern   = pattern.New(`^[a-z_]+(=[A-Za-z0-9%]+)?(,[a-z_]+(=[A-Za-z0-9%]+)?)*$`)
 
 	// What the variables of a run configuration may look like.
 	runSamples = map[string]string{

@@ -3,11 +3,11 @@ package project
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 )
 
@@ -231,7 +231,7 @@ func (i Image) Key(field string) string {
 	return table + "." + field
 }
 
-var barePattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var barePattern = pattern.New(`^[A-Za-z0-9_-]+$`)
 
 // keyOf is the key of a part of a table: images.web, env."A.B".
 func keyOf(table, part string) string {

@@ -4,19 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
 // The grammar of an image reference, as the distribution project has it.
 var (
-	componentPattern = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
-	domainPattern    = regexp.MustCompile(`^(?:` + domainPart + `(?:\.` + domainPart + `)*|\[[a-fA-F0-9:]+\])(?::[0-9]{1,5})?$`)
-	tagPattern       = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
-	hexPattern       = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	componentPattern = pattern.New(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
+	domainPattern    = pattern.New(`^(?:` + domainPart + `(?:\.` + domainPart + `)*|\[[a-fA-F0-9:]+\])(?::[0-9]{1,5})?$`)
+	tagPattern       = pattern.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	hexPattern       = pattern.New(`^[0-9a-f]{64}$`)
 )
 
 const (

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -256,8 +256,8 @@ func sortPackages[P fmt.Stringer](packages []P) []P {
 func sortTexts(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
 
 var (
-	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	archPattern   = regexp.MustCompile(`^[a-z0-9-]+$`)
+	digestPattern = pattern.New(`^sha256:[0-9a-f]{64}$`)
+	archPattern   = pattern.New(`^[a-z0-9-]+$`)
 )
 
 // problems are what is wrong with the values, beyond their types.

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -40,8 +40,8 @@ const maxRange = 200 // bytes of a range of versions
 var variantNames = []string{"full", "fast"}
 
 var (
-	exactPattern = regexp.MustCompile(`^3\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)((a|b|rc)[1-9][0-9]?)?$`)
-	patchPattern = regexp.MustCompile(`[0-9]\.[0-9]+\.[0-9]`)
+	exactPattern = pattern.New(`^3\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)((a|b|rc)[1-9][0-9]?)?$`)
+	patchPattern = pattern.New(`[0-9]\.[0-9]+\.[0-9]`)
 )
 
 // checkPythons takes an exact version ("3.11.9", "3.15.0b4"), a series ("3.13"),

@@ -2,13 +2,14 @@ package project
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // PythonPin is the release of CPython that a series stands for, or an exact
@@ -54,7 +55,7 @@ type ReleasePin struct {
 	Inputs  string `toml:"inputs"`  // a hash of what this release is made from: 64 lower-case hex digits
 }
 
-var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var hashPattern = pattern.New(`^[0-9a-f]{64}$`)
 
 const maxLine = 1000 // characters of from and proof
 
@@ -116,7 +117,7 @@ func (c *lockChecker) next(key string, p PythonPin) {
 	}
 }
 
-var prereleasePattern = regexp.MustCompile(`(a|b|rc)([0-9]+)$`)
+var prereleasePattern = pattern.New(`(a|b|rc)([0-9]+)$`)
 
 // isNewer orders exact versions as CPython released them.
 func isNewer(version, than string) bool {

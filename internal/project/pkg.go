@@ -2,7 +2,6 @@ package project
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -17,9 +16,6 @@ type Package struct {
 	Digest  string // of the .deb: "sha256:5f1c…"; or empty
 }
 
-// The forms of Debian policy 5.6.1, 5.6.12 and 5.6.8, and of a digest.
-var packagePattern = regexp.MustCompile(`^([a-z0-9][a-z0-9+.-]*) ([0-9][A-Za-z0-9.+:~-]*) ([a-z0-9-]+)(?: (sha256:[0-9a-f]{64}))?$`)
-
 // String is the form in the file.
 func (p Package) String() string {
 	return strings.TrimRight(p.Name+" "+p.Version+" "+p.Arch+" "+p.Digest, " ")
@@ -32,10 +28,47 @@ func (p Package) MarshalText() ([]byte, error) {
 }
 
 func (p *Package) UnmarshalText(text []byte) error {
-	m := packagePattern.FindSubmatch(text)
-	if m == nil {
+	// A lock has some hundred of these: a regular expression takes longer than all else.
+	fields := strings.Split(string(text), " ")
+	if len(fields) < 3 || len(fields) > 4 || !nameForm.has(fields[0]) || !versionForm.has(fields[1]) || !archForm.has(fields[2]) ||
+		len(fields) == 4 && !isDigest(fields[3]) {
 		return fmt.Errorf("package %q: want name, version, architecture and perhaps sha256:HEX", text)
 	}
-	*p = Package{Name: string(m[1]), Version: string(m[2]), Arch: string(m[3]), Digest: string(m[4])}
+	*p = Package{Name: fields[0], Version: fields[1], Arch: fields[2]}
+	if len(fields) == 4 {
+		p.Digest = fields[3]
+	}
 	return nil
+}
+
+// form is a word of at least one character: which may come first, and which after.
+// They are letters and digits as "a", "A" and "0", and what else there is.
+type form struct{ first, rest string }
+
+// The forms of Debian policy 5.6.1, 5.6.12 and 5.6.8.
+var (
+	nameForm    = form{"a0", "a0+.-"}
+	versionForm = form{"0", "Aa0.+:~-"}
+	archForm    = form{"a0-", "a0-"}
+)
+
+func (f form) has(word string) bool {
+	for i := range len(word) {
+		c, allowed := word[i], f.rest
+		if i == 0 {
+			allowed = f.first
+		}
+		switch {
+		case 'a' <= c && c <= 'z':
+			c = 'a'
+		case 'A' <= c && c <= 'Z':
+			c = 'A'
+		case '0' <= c && c <= '9':
+			c = '0'
+		}
+		if strings.IndexByte(allowed, c) < 0 {
+			return false
+		}
+	}
+	return word != ""
 }

@@ -8,7 +8,8 @@
 //	store   = "baked"     the store, relative to this file
 //	sources = ["/srv/mirror", "https://mirror.example.org/python/"]
 //	                      where CPython sources are looked for, in order, before
-//	                      anywhere else: directories and http or https addresses
+//	                      anywhere else, and toolchains of Rust, nowhere else:
+//	                      directories and http or https addresses
 //
 //	[distros.trixie]      how this project gets a distro
 //	mirror = "https://mirror.example.org/debian"    its apt mirror
@@ -140,10 +141,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -257,8 +258,8 @@ func (p *Project) LockPath(store string) string {
 func (p *Project) abs(path string) string { return below(p.Root, path) }
 
 var (
-	codenamePattern = regexp.MustCompile(`^[a-z]+$`)
-	imagePattern    = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._:/@-]*$`)
+	codenamePattern = pattern.New(`^[a-z]+$`)
+	imagePattern    = pattern.New(`^[a-z0-9][A-Za-z0-9._:/@-]*$`)
 )
 
 // problems are what is wrong with the values, beyond their types.

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Refresh is the table [refresh]: how `pybake refresh` goes about a night.
@@ -54,7 +55,7 @@ const (
 	maxJobs     = 1024
 )
 
-var originPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 ._+-]{0,62}[A-Za-z0-9.+])?$`)
+var originPattern = pattern.New(`^[A-Za-z0-9]([A-Za-z0-9 ._+-]{0,62}[A-Za-z0-9.+])?$`)
 
 // In is the table with its defaults for what is not given, and with its directory
 // below root. Load has done that; a project without a file has not.

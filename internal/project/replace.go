@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
 var (
-	wordPattern = regexp.MustCompile(`^[a-z]+$`)
-	envPattern  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	wordPattern = pattern.New(`^[a-z]+$`)
+	envPattern  = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // Replace replaces every {name} of text by the value that vars has for it. {{

@@ -6,7 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"regexp"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // schema is a JSON schema, as far as pybake.toml needs one.
@@ -36,15 +37,15 @@ type schema struct {
 // rule is what the schema says of a key beyond its type. Pattern, words and bounds
 // hold for the values of an array and of a table of any names, too.
 type rule struct {
-	text     string         // what the key is for
-	pattern  *regexp.Regexp // of a string
-	words    []string       // all that there are
-	min, max float64        // both 0: no bounds
-	value    any            // that holds where none is given
-	example  any            // of the whole value
-	names    *regexp.Regexp // of the keys of a table of any names
-	list     bool           // an array that may hold a value more than once
-	blank    bool           // a string that may be empty
+	text     string          // what the key is for
+	pattern  *pattern.Regexp // of a string
+	words    []string        // all that there are
+	min, max float64         // both 0: no bounds
+	value    any             // that holds where none is given
+	example  any             // of the whole value
+	names    *pattern.Regexp // of the keys of a table of any names
+	list     bool            // an array that may hold a value more than once
+	blank    bool            // a string that may be empty
 	required bool
 }
 
@@ -137,7 +138,7 @@ func (s *schemas) value(t reflect.Type, r rule) *schema {
 // text is the schema of a string.
 func text(t reflect.Type, r rule) *schema {
 	value := &schema{Type: "string", Enum: r.words}
-	pattern := map[reflect.Type]*regexp.Regexp{
+	pattern := map[reflect.Type]*pattern.Regexp{
 		reflect.TypeFor[Size](): sizePattern, reflect.TypeFor[Duration](): durationPattern, reflect.TypeFor[Age](): agePattern,
 	}[t]
 	if r.pattern != nil {

@@ -1,18 +1,19 @@
 package project
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Patterns of the schema that no check has as they are. All patterns of the schema
 // are in what RE2 and ECMA-262 have in common.
 var (
-	agePattern   = regexp.MustCompile(`^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$|^[1-9][0-9]{0,3}[dw]$`)
+	agePattern   = pattern.New(`^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$|^[1-9][0-9]{0,3}[dw]$`)
 	namePattern  = indexPattern // of a package, an extra, a group: PEP 508
-	rootPattern  = regexp.MustCompile(`^/`)
-	userSchema   = regexp.MustCompile(`^(app|root|[a-z_][a-z0-9_-]{0,31}:[1-9][0-9]{0,4})$`)
-	layersSchema = regexp.MustCompile(`^(` + strings.Join(layerNames, "|") + `)$`)
+	rootPattern  = pattern.New(`^/`)
+	userSchema   = pattern.New(`^(app|root|[a-z_][a-z0-9_-]{0,31}:[1-9][0-9]{0,4})$`)
+	layersSchema = pattern.New(`^(` + strings.Join(layerNames, "|") + `)$`)
 )
 
 // rules are what the schema says of the keys, by type and key.
@@ -20,7 +21,7 @@ var rules = map[string]rule{
 	"Project.python":  {text: "The Python of a verb that is given none: a version, or a series.", pattern: pythonPattern, example: "3.13.5"},
 	"Project.distro":  {text: "The distro of a verb that is given none: a codename of Debian or Ubuntu.", pattern: codenamePattern, example: "trixie"},
 	"Project.store":   {text: "The directory of artifacts, relative to this file.", value: "baked"},
-	"Project.sources": {text: "Where CPython sources are looked for, in order, before anywhere else: directories and http or https addresses.", list: true, example: []string{"/srv/mirror"}},
+	"Project.sources": {text: "Where CPython sources are looked for, in order, before anywhere else, and toolchains of Rust: directories and http or https addresses.", list: true, example: []string{"/srv/mirror"}},
 	"Project.distros": {text: "How this project gets a distro, by codename.", names: codenamePattern},
 	"Project.wheels":  {text: "How wheelhouses are made."},
 	"Project.index":   {text: "Package indexes; the first one has priority."},

@@ -3,14 +3,15 @@ package project
 import (
 	"fmt"
 	"math/big"
-	"regexp"
 	"strconv"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Size is a number of bytes, written with a unit: "2MB", "1.5 GiB", "512B".
 type Size int64
 
-var sizePattern = regexp.MustCompile(`^([0-9]{1,19}(?:\.[0-9]{1,9})?) ?(B|kB|MB|GB|KiB|MiB|GiB)$`)
+var sizePattern = pattern.New(`^([0-9]{1,19}(?:\.[0-9]{1,9})?) ?(B|kB|MB|GB|KiB|MiB|GiB)$`)
 
 var sizeUnits = []struct {
 	name  string

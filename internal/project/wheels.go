@@ -6,12 +6,12 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/internal/strict"
 )
@@ -44,18 +44,18 @@ type Index struct {
 type Age string
 
 var (
-	commentPattern = regexp.MustCompile(`(^|\s)#.*`)
-	agoPattern     = regexp.MustCompile(`^([1-9][0-9]{0,3})([dw])$`)
-	indexPattern   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
-	schemePattern  = regexp.MustCompile(`^[a-z+]{1,10}$`)
-	varPattern     = regexp.MustCompile(`\$\{[A-Za-z0-9_]+\}`)
+	commentPattern = pattern.New(`(^|\s)#.*`)
+	agoPattern     = pattern.New(`^([1-9][0-9]{0,3})([dw])$`)
+	indexPattern   = pattern.New(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+	schemePattern  = pattern.New(`^[a-z+]{1,10}$`)
+	varPattern     = pattern.New(`\$\{[A-Za-z0-9_]+\}`)
 	// A user may be named, for a keyring to know the password; what is longer than
 	// a name is likely a token.
-	userPattern = regexp.MustCompile(`^([A-Za-z0-9._-]{1,20}|\$\{[A-Za-z0-9_]+\})(:\$\{[A-Za-z0-9_]+\})?$`)
+	userPattern = pattern.New(`^([A-Za-z0-9._-]{1,20}|\$\{[A-Za-z0-9_]+\})(:\$\{[A-Za-z0-9_]+\})?$`)
 
 	// What a word of an address may be that nobody made up: 20 letters and digits
 	// without a break.
-	tokenPattern = regexp.MustCompile(`[A-Za-z0-9]{20,}`)
+	tokenPattern = pattern.New(`[A-Za-z0-9]{20,}`)
 
 	// What a requirements file may hold beside requirements, hashes, -r and -c.
 	allowable = []string{

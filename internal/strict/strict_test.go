@@ -225,8 +225,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestHostile holds files that are made to hurt to the second and to an error
-// of one line; the text of a file must not come back whole in it.
+// TestHostile holds files that are made to hurt to seconds, where they could take
+// minutes, and to an error of one line; the text of a file must not come back whole in it.
 func TestHostile(t *testing.T) {
 	many := func(format string, n int) string {
 		var b strings.Builder
@@ -270,7 +270,7 @@ func TestHostile(t *testing.T) {
 				t.Fatal("accepted")
 			}
 			t.Logf("%v, %d bytes of text", took, len(err.Error()))
-			if took > time.Second {
+			if took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if n := len(err.Error()); n > 20_000 {

@@ -5,7 +5,6 @@ package build
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -20,17 +19,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pybake/pybake/internal/elfcheck"
-	"github.com/pybake/pybake/internal/engine"
 )
 
 // TestContainer builds in containers of one image.
 func TestContainer(t *testing.T) {
 	b := newBuilder(t)
-	t.Cleanup(func() {
-		if err := b.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { closed(t, b) })
 	for _, tt := range []struct {
 		name string
 		run  func(*testing.T, *Builder)
@@ -47,6 +41,8 @@ func TestContainer(t *testing.T) {
 		{"cancelled", cancelled},
 		{"bad output", badOutput},
 		{"warm", warm},
+		{"apart", apart},
+		{"hostile", hostile},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, b) })
 	}
@@ -232,10 +228,10 @@ def get_requires_for_build_wheel(settings=None):
 	r := start(t, b, job)
 	want := []string{
 		"CARGO_BUILD_JOBS=2", "CMAKE_BUILD_PARALLEL_LEVEL=2", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "MAKEFLAGS=-j2", "MAX_JOBS=2",
-		"NPY_NUM_BUILD_JOBS=2", "OWN=1", "PATH=/build/env/bin:/usr/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", "PYTHONHASHSEED=0",
+		"NPY_NUM_BUILD_JOBS=2", "OWN=1", "PATH=" + r.env + "/bin:/usr/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", "PYTHONHASHSEED=0",
 		"PYTHONNOUSERSITE=1", "SOURCE_DATE_EPOCH=1000000000", "TMPDIR=/tmp", "TZ=UTC",
-		"/build/env", "/usr", "/build/env/bin/python", "/build/home", "[]", "/build/src", "nothing",
-		"['/build/src', '/build/env/lib/python3.13/site-packages']", "0o22", "unknown", "['lo']",
+		r.env, "/usr", r.env + "/bin/python", "/build/home", "[]", "/build/src", "nothing",
+		"['/build/src', '" + r.env + "/lib/python3.13/site-packages']", "0o22", "unknown", "['lo']",
 	}
 	if diff := cmp.Diff(want, requires(t, r)); diff != "" {
 		t.Error(diff)
@@ -245,9 +241,10 @@ def get_requires_for_build_wheel(settings=None):
 // sealed: a build changes nothing but its source and its output.
 func sealed(t *testing.T, b *Builder) {
 	job := backend(`
-import os
+import os, sys
 def get_requires_for_build_wheel(settings=None):
-    site = "/build/env/lib/python3.13/site-packages"
+    env = sys.prefix
+    site = env + "/lib/python3.13/site-packages"
     done = []
     def attempt(what, *args):
         try:
@@ -255,10 +252,10 @@ def get_requires_for_build_wheel(settings=None):
             done.append(repr(args))
         except OSError:
             pass
-    for name in (site + "/first.py", site + "/new.py", "/build/build.py", "/build/job.json", "/build/env/bin/new", "/build/new",
-                 "/etc/resolv.conf", "/usr/new", "/build/src/new", "/build/out/new", "/build/home/new", "/tmp/new"):
+    for name in (site + "/first.py", site + "/new.py", env + "/bin/new", "/build-env/new", "/new",
+                 "/etc/resolv.conf", "/etc/hosts", "/usr/new", "/run/new", "/dev/new", "/home/pybake/new", "/build/src/new", "/build/out/new", "/build/home/new", "/tmp/new"):
         attempt(open, name, "a")
-    for name in ("/build/env", "/build/build.py", "/build/src", site + "/first.py", "/build"):
+    for name in (env, "/build/src", site + "/first.py", "/build"):
         attempt(os.rename, name, name + "2")
         attempt(os.chmod, name, 0o777)
     return done
@@ -266,7 +263,7 @@ def get_requires_for_build_wheel(settings=None):
 	job.Wheels = []Wheel{makeWheel(t, "first-1-py3-none-any.whl", member{"first.py", "", 0}, member{"first-1.dist-info/METADATA", "", 0})}
 	r := start(t, b, job)
 	want := []string{
-		"('/build/src/new', 'a')", "('/build/out/new', 'a')", "('/build/home/new', 'a')", "('/tmp/new', 'a')", "('/build/src', 511)",
+		"('/build/src/new', 'a')", "('/build/out/new', 'a')", "('/build/home/new', 'a')", "('/tmp/new', 'a')", "('/build/src', '/build/src2')", "('/build', 511)",
 	}
 	if diff := cmp.Diff(want, requires(t, r)); diff != "" {
 		t.Error(diff)
@@ -280,7 +277,8 @@ import os, shutil
 def build_wheel(d, settings=None, m=None):
     n = len(os.listdir("/build/home"))
     open(f"/build/home/{n}", "w").close()
-    shutil.rmtree(d, ignore_errors=True)
+    shutil.rmtree(d)
+    os.mkdir(d)
     name = "x-1-py3-none-any.whl"
     def make(name):
         open(os.path.join(d, name), "w").close()
@@ -316,20 +314,20 @@ def build_wheel(d, settings=None, m=None):
 	}
 }
 
+// warm: a worker that waits is taken, one that died meanwhile is no trouble.
 func warm(t *testing.T, b *Builder) {
 	b = b.with(1<<30, 200, time.Minute)
-	spare := func() *engine.Container {
+	spare := func() *worker {
 		b.Warm(t.Context())
 		b.Warm(t.Context()) // one is enough
-		s := <-b.spare
-		b.spare <- s
-		return s.Container
+		w := <-b.workers
+		b.workers <- w
+		return w
 	}
 	first := spare()
-	if r := start(t, b, backend(pureBackend)); r.container != first {
+	if r := start(t, b, backend(pureBackend)); r.worker != first {
 		t.Error("the spare container was not taken")
 	}
-	// One that died while it waited is no trouble.
 	second := spare()
 	if err := second.Remove(t.Context()); err != nil {
 		t.Fatal(err)
@@ -347,11 +345,11 @@ func warm(t *testing.T, b *Builder) {
 	if exists(t, b, last.ID) {
 		t.Error("the spare container is left")
 	}
-	if b.Warm(t.Context()); b.spare != nil {
+	if b.Warm(t.Context()); b.coming != 0 {
 		t.Error("a closed builder starts a container")
 	}
 	// No image: the error is that of Start.
-	none := &Builder{Engine: b.Engine, Image: "pybake-build-test/no-such-image:1", Limit: time.Minute}
+	none := &Builder{Engine: b.Engine, Image: "pybake-build-test/no-such-image:1", Limit: time.Minute, Envs: b.Envs}
 	none.Warm(t.Context())
 	if _, err := none.Start(t.Context(), backend("")); err == nil || !strings.Contains(fmt.Sprint(err), "no-such-image") {
 		t.Error(err)

@@ -1,6 +1,6 @@
-// Package build builds one wheel from one source in one throwaway container, with
-// the hooks of PEP 517, and brings it out. The container has no network, no
-// capabilities, an ordinary user, and limits on memory, processes and time.
+// Package build builds wheels from sources, each with the hooks of PEP 517 in a
+// container, and brings them out. The container has no network, an ordinary user
+// without capabilities, and limits on memory, processes and time.
 //
 // # The container
 //
@@ -8,36 +8,48 @@
 // is the same too:
 //
 //	/build/src     the source; the build's own copy
-//	/build/env     the environment: build requirements, unpacked as pip would install
-//	               them into a virtual environment; nobody but root may change it
 //	/build/out     where the backend puts the wheel
 //	/build/home    HOME, empty
-//	/build/state   what a hook tells build.py
-//	/build/job.json, /build/build.py   what to do, and the program that does it
+//	/build-env/ID  the environment: build requirements, unpacked as pip would install
+//	               them into a virtual environment, with bytecode. ID is made of the
+//	               interpreter and the hashes of the wheels. Nobody can change it
 //
-// /build itself is root's, so that nothing in it can be put in the place of
-// something else. The image brings the interpreter, PREFIX/bin/pythonSERIES, and
-// the compilers; one of Prepare brings /build/env too.
+// The image brings the interpreter, PREFIX/bin/pythonSERIES, and the compilers; one of
+// Prepare brings an environment too. Else environments are on a volume, see
+// Environments. The file system is read-only, but for /build, /tmp, /var/tmp,
+// /dev/shm and /run/lock, each a tmpfs: what is written counts as memory, and each may
+// take a share of it, in bytes and in files.
+//
+// # One after the other
+//
+// A start of a container takes as long as a small build, so one is used for many
+// sources: a worker. serve.py in it is the one process of root, with the capabilities
+// SETUID and SETGID alone, to start builds as their user. It is spoken to over its
+// standard input and output. After a build it kills all processes of that user, removes
+// what they wrote, and looks whether anything is left: processes, files, modes or
+// attributes of the directories above, System V objects, message queues, mounts. A worker
+// in which anything is, or of which a build failed, was cut off or ran out of something,
+// is removed and another one started. So no build sees anything of another one: neither
+// files nor processes nor sockets, for the network's loopback goes with the processes.
 //
 // # Hooks
 //
-// build.py runs a hook in a process of its own with the environment below, umask
-// 022, standard input /dev/null, and the project's directory in the source as working
-// directory, which is not on sys.path (PEP 517). A backend-path is, and the backend must then come from it.
-// One value of a config setting is passed as a string, several as a list. A backend
-// without get_requires_for_build_wheel asks for nothing. When a hook ends, what it
-// left running is killed.
+// hook.py runs hooks with the environment below, umask 022, standard input /dev/null,
+// and the project's directory in the source as working directory, which is not on
+// sys.path (PEP 517). A backend-path is, and the backend must then come from it. One
+// value of a config setting is passed as a string, several as a list. A backend without
+// get_requires_for_build_wheel asks for nothing. Each hook has a process of its own; in
+// Build, where one follows the other, the first is a fork of the second after the import
+// of the backend. When a step ends, what it left running is killed.
 //
-//	PATH                         /build/env/bin:PREFIX/bin:/usr/bin:/bin
+//	PATH                         /build-env/ID/bin:PREFIX/bin:/usr/bin:/bin
 //	HOME, TMPDIR                 /build/home, /tmp
 //	LANG, LC_ALL, TZ             C.UTF-8, C.UTF-8, UTC
 //	SOURCE_DATE_EPOCH            Job.Epoch; 1980, where zip begins, if that is earlier
 //	PYTHONHASHSEED               0
 //	PYTHONNOUSERSITE             1
 //	PYTHONDONTWRITEBYTECODE      1: no bytecode gets into the source and from there
-//	                             into a wheel. Two hooks of setuptools take a second of
-//	                             a processor more than with bytecode, about as much as
-//	                             to compile all of it: Prepare does that once for many
+//	                             into a wheel
 //	MAKEFLAGS                    -jN; N is Job.Jobs
 //	MAX_JOBS, CMAKE_BUILD_PARALLEL_LEVEL, CARGO_BUILD_JOBS, NPY_NUM_BUILD_JOBS   N
 //	CFLAGS, CXXFLAGS, FFLAGS     -fno-strict-overflow -DNDEBUG -O3
@@ -46,7 +58,7 @@
 //	                             optimises nothing without
 //	                             -g0             no debug information
 //	                             -fstack-protector-strong -fstack-clash-protection
-//	                             -ffile-prefix-map=/build/src=. and =/build/env=env
+//	                             -ffile-prefix-map=/build/src=. and =/build-env/ID=env
 //	LDFLAGS                      -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1
 //	                             -Wl,-S          debug information of who sets -g himself
 //
@@ -56,8 +68,8 @@
 //
 // # Network
 //
-// There is a loopback interface alone. build.py is the name server of the container.
-// It knows no name, and writes down which it is asked for: "pybake: the build asks for
+// There is a loopback interface alone. serve.py is the name server of the container.
+// It knows localhost alone, and writes down which other names it is asked for: "pybake: the build asks for
 // files.example.org". These and the hosts that common programs name in their errors
 // are FailedError.Reached. A program that connects to an address says so itself, or
 // nobody does.

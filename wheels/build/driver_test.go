@@ -3,7 +3,6 @@ package build
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +26,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 var drives = []struct {
 	name     string
 	step     string
+	known    []string
 	backend  string // dotted; empty is "own"
 	path     []string
 	settings map[string]any
@@ -45,15 +45,21 @@ var drives = []struct {
 	},
 	{name: "wheel", step: "wheel", source: good, ok: "x-1-py3-none-any.whl"},
 	{
-		name: "both", step: `build ["None", "cython >= 3; python_version < '3.99'", "more"]`, source: good,
+		name: "both", step: "build", known: []string{"None", "cython >= 3; python_version < '3.99'", "more"}, source: good,
 		ok: []any{[]any{"cython >= 3; python_version < '3.99'", "None"}, "x-1-py3-none-any.whl"}, said: []string{"\n==> build_wheel\n"},
 	},
 	{
-		name: "both, asked for more", step: `build ["None"]`, source: good,
+		name: "both, asked for more", step: "build", known: []string{"None"}, source: good,
 		ok: []any{[]any{"cython >= 3; python_version < '3.99'", "None"}, nil}, unsaid: []string{"build_wheel"},
 	},
-	{name: "both, the first fails", step: "build []", source: "def get_requires_for_build_wheel(s): 1/0", kind: Raised, hook: requiresHook, error: "ZeroDivisionError"},
-	{name: "both, the second fails", step: "build []", source: "def build_wheel(d, c=None, m=None): 1/0", kind: Raised, hook: wheelHook, error: "ZeroDivisionError"},
+	{name: "both, the first dies", step: "build", known: []string{}, source: "import os\ndef get_requires_for_build_wheel(s): os._exit(4)", kind: Died, hook: requiresHook, error: "the build ended with status 4 without an answer"},
+	{name: "both, the first is killed", step: "build", known: []string{}, source: "import os\ndef get_requires_for_build_wheel(s): os.kill(os.getpid(), 11)", kind: Died, hook: requiresHook, error: "was killed by SIGSEGV"},
+	{
+		name: "both, apart", step: "build", known: []string{"None", "1"}, ok: []any{[]any{"1"}, "1"}, // the first changes nothing for the second
+		source: "n = 0\ndef get_requires_for_build_wheel(s): global n; n += 1; return [str(n)]\ndef build_wheel(d, c=None, m=None): global n; n += 1; return str(n)",
+	},
+	{name: "both, the first fails", step: "build", known: []string{}, source: "def get_requires_for_build_wheel(s): 1/0", kind: Raised, hook: requiresHook, error: "ZeroDivisionError"},
+	{name: "both, the second fails", step: "build", known: []string{}, source: "def build_wheel(d, c=None, m=None): 1/0", kind: Raised, hook: wheelHook, error: "ZeroDivisionError"},
 	{name: "no hook to ask", step: "requires", source: "", ok: []any{}},
 	{name: "attribute", step: "requires", backend: "own:A.b", source: `
 class A:
@@ -77,7 +83,7 @@ class A:
 	{
 		name: "raises", step: "wheel", kind: Raised, error: "ValueError: no libfoo",
 		source: "def build_wheel(d, c=None, m=None):\n  deeper()\ndef deeper():\n  raise ValueError('no libfoo')\n",
-		said:   []string{"Traceback", "in deeper", "ValueError: no libfoo"}, unsaid: []string{"build.py"},
+		said:   []string{"Traceback", "in deeper", "ValueError: no libfoo"}, unsaid: []string{"<string>"},
 	},
 	{name: "exits", step: "wheel", source: "import sys\ndef build_wheel(d, c=None, m=None): sys.exit('install libfoo')", kind: Raised, error: "SystemExit: install libfoo"},
 	{name: "exits well", step: "wheel", source: "import sys\ndef build_wheel(d, c=None, m=None): sys.exit(0)", kind: Raised, error: "SystemExit: 0"},
@@ -127,24 +133,21 @@ def get_requires_for_build_wheel(settings):
 	},
 }
 
-// TestDriver runs build.py with the python3 of this machine.
+// TestDriver runs serve.py and hook.py with the python3 of this machine.
 func TestDriver(t *testing.T) {
 	for _, tt := range drives {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			for _, name := range []string{"src", "src2", "out", "state"} {
+			for _, name := range []string{"src", "src2", "out"} {
 				if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 					t.Fatal(err)
 				}
 			}
 			write(t, filepath.Join(dir, "src", "own.py"), tt.source)
-			got, said, status := drive(t, dir, tt.step, request{
-				Backend: or(tt.backend, "own"), BackendPath: orPath(tt.path), ConfigSettings: tt.settings,
+			got, said := drive(t, dir, request{
+				Step: tt.step, Known: tt.known, Backend: or(tt.backend, "own"), BackendPath: orPath(tt.path), ConfigSettings: tt.settings,
 			})
-			if (got.Kind == "") != (status == 0) {
-				t.Errorf("exit status %d with %+v", status, got)
-			}
 			if got.Kind != tt.kind || !strings.Contains(got.Error, tt.error) {
 				t.Fatalf("%s: %s\nwant %s: %s\n%s", got.Kind, got.Error, tt.kind, tt.error, said)
 			}
@@ -177,48 +180,39 @@ func TestDriver(t *testing.T) {
 	}
 }
 
-// TestDriverStale: an answer is that of the hook which ran last.
-func TestDriverStale(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range []string{"src", "out", "state"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(t, filepath.Join(dir, "state", "answer.json"), `{"ok": ["stale"]}`)
-	write(t, filepath.Join(dir, "src", "own.py"), "import os\ndef get_requires_for_build_wheel(s): os._exit(0)")
-	got, said, _ := drive(t, dir, "requires", request{Backend: "own", BackendPath: []string{"."}})
-	if got.Kind != Died {
-		t.Errorf("%+v: %s", got, said)
-	}
-}
-
-// drive runs a step in dir and returns the answer, the output and the exit status.
-func drive(t *testing.T, dir, step string, q request) (answer, string, int) {
+// drive runs a step in dir and returns the answer and the output.
+func drive(t *testing.T, dir string, q request) (answer, string) {
 	t.Helper()
 	python := python(t)
-	q.Python, q.Source, q.Out, q.State = python, filepath.Join(dir, "src"), filepath.Join(dir, "out"), filepath.Join(dir, "state")
+	q.Python, q.Source, q.Out = python, filepath.Join(dir, "src"), filepath.Join(dir, "out")
 	q.Env = map[string]string{"PATH": os.Getenv("PATH"), "WORD": "x"}
-	text, err := json.Marshal(q)
+	cmd := exec.Command(python, "-I", "-S", "-B", "-c", serveText, hookText)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "job.json"), string(text))
-	var out, reply bytes.Buffer
-	cmd := exec.Command(python, append([]string{"-I", "-S", "-B", "build.py", filepath.Join(dir, "job.json")}, strings.SplitN(step, " ", 2)...)...)
-	cmd.Stdout, cmd.Stderr = &out, &reply
-	err = cmd.Run()
-	status := 0
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		status = exit.ExitCode()
-	} else if err != nil {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	var a answer
-	if err := json.Unmarshal(reply.Bytes(), &a); err != nil {
-		t.Fatalf("%v: %s\n%s", err, reply.String(), out.String())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	return a, out.String(), status
+	l := newLine(in, out)
+	if err := l.send('H', q); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	a, err := l.answer('o', &said)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	return a, said.String()
 }
 
 // python is the python3 of this machine itself: the one on the PATH may be a script
@@ -227,7 +221,7 @@ func python(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
-		t.Fatalf("the tests of build.py need a python3: %v", err)
+		t.Fatalf("the tests of serve.py need a python3: %v", err)
 	}
 	return strings.TrimSpace(string(out))
 }

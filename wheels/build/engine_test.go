@@ -90,7 +90,7 @@ func removeImage(t *testing.T, e *engine.Engine, ref string) {
 
 // with is a builder of the same image with other limits.
 func (b *Builder) with(memory, pids int64, limit time.Duration) *Builder {
-	return &Builder{Engine: b.Engine, Image: b.Image, Prefix: b.Prefix, Series: b.Series, Memory: memory, PIDs: pids, Limit: limit}
+	return &Builder{Engine: b.Engine, Image: b.Image, Prefix: b.Prefix, Series: b.Series, Memory: memory, PIDs: pids, Limit: limit, Envs: b.environments()}
 }
 
 // backend is a job whose backend is in its tree.
@@ -114,11 +114,27 @@ func start(t *testing.T, b *Builder, job Job) *Run {
 				t.Error(err)
 			}
 		}
-		if exists(t, b, r.container.ID) {
-			t.Errorf("container %s is left", r.container.Name)
-		}
 	})
 	return r
+}
+
+// closed closes a builder, twice, and sees to it that nothing of it is left.
+func closed(t *testing.T, b *Builder) {
+	t.Helper()
+	for range 2 {
+		if err := b.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	left, err := b.Engine.Leftovers(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range left {
+		if l.Owner != engine.OwnerForeign {
+			t.Errorf("%s %s is left", l.Kind, l.Name)
+		}
+	}
 }
 
 // exists is whether the engine knows a container.

@@ -1,7 +1,7 @@
 package build
 
 import (
-	"encoding/json"
+	"fmt"
 	"maps"
 	"path"
 	"strconv"
@@ -10,15 +10,20 @@ import (
 
 const (
 	cflags = "-fno-strict-overflow -DNDEBUG -O3 -g0 -fstack-protector-strong -fstack-clash-protection" +
-		" -ffile-prefix-map=" + srcDir + "=. -ffile-prefix-map=" + envDir + "=env"
+		" -ffile-prefix-map=" + srcDir + "=. -ffile-prefix-map=%s=env"
 	ldflags = "-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1 -Wl,-S"
 )
 
 // environ is the whole environment of hooks.
 func (r *Run) environ() map[string]string {
 	jobs := strconv.Itoa(max(1, r.job.Jobs))
+	programs := ""
+	if r.job.Path != "" {
+		programs = r.job.Path + ":"
+	}
+	cflags := fmt.Sprintf(cflags, r.env)
 	env := map[string]string{
-		"PATH": envDir + "/bin:" + r.b.Prefix + "/bin:/usr/bin:/bin",
+		"PATH": r.env + "/bin:" + r.b.Prefix + "/bin:" + programs + "/usr/bin:/bin",
 		"HOME": homeDir, "TMPDIR": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",
 		"SOURCE_DATE_EPOCH": strconv.FormatInt(r.job.epoch().Unix(), 10),
 		"PYTHONHASHSEED":    "0", "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1",
@@ -38,22 +43,23 @@ func (j Job) epoch() time.Time {
 	return j.Epoch
 }
 
-// request is job.json, what build.py reads.
+// request is a step that serve.py and hook.py run.
 type request struct {
+	Step           string            `json:"step"`
+	Known          []string          `json:"known"`
 	Python         string            `json:"python"`
 	Source         string            `json:"source"`
 	Out            string            `json:"out"`
-	State          string            `json:"state"`
 	Env            map[string]string `json:"env"`
 	Backend        string            `json:"backend"`
 	BackendPath    []string          `json:"backend_path"`    // nil: None
 	ConfigSettings map[string]any    `json:"config_settings"` // nil: None
 }
 
-func (r *Run) request() ([]byte, error) {
+func (r *Run) request(step string, known []string) request {
 	q := request{
-		Python: envDir + "/bin/python", Source: path.Join(srcDir, r.job.Subdirectory), Out: outDir, State: stateDir, Env: r.environ(),
-		Backend: r.job.Backend, BackendPath: r.job.BackendPath,
+		Step: step, Known: known, Python: r.env + "/bin/python", Source: path.Join(srcDir, r.job.Subdirectory), Out: outDir,
+		Env: r.environ(), Backend: r.job.Backend, BackendPath: r.job.BackendPath,
 	}
 	for key, values := range r.job.ConfigSettings {
 		if q.ConfigSettings == nil {
@@ -64,5 +70,5 @@ func (r *Run) request() ([]byte, error) {
 			q.ConfigSettings[key] = values[0]
 		}
 	}
-	return json.Marshal(q)
+	return q
 }

@@ -14,6 +14,7 @@ const (
 	Raised      Kind = "raised"  // the hook raised an exception
 	Died        Kind = "died"    // the process of the hook ended without an answer
 	OutOfMemory Kind = "memory"  // more than Builder.Memory
+	DiskFull    Kind = "disk"    // more than may be written, which is a share of Builder.Memory
 	TimedOut    Kind = "time"    // longer than Builder.Limit
 	BadOutput   Kind = "output"  // the hook returned, but not what was asked for
 )
@@ -35,6 +36,15 @@ func (e *FailedError) Error() string {
 		s += "; it asked for " + strings.Join(e.Reached, ", ") + ", and a build has no network"
 	}
 	return s
+}
+
+// LastHook is the part of a log that the hook printed which ran last.
+func LastHook(log string) string {
+	at := 0
+	for _, hook := range []string{requiresHook, wheelHook} {
+		at = max(at, strings.LastIndex(log, "\n==> "+hook+"\n"))
+	}
+	return log[at:]
 }
 
 // size prints bytes as people say them.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
@@ -19,13 +20,13 @@ const (
 // Requires asks the backend what the build needs beyond the stated build
 // requirements: requirements of PEP 508, as the backend wrote them.
 func (r *Run) Requires(ctx context.Context) (asked []string, err error) {
-	return asked, r.hook(ctx, &asked, requiresHook, "requires")
+	return asked, r.hook(ctx, &asked, requiresHook, r.request("requires", nil))
 }
 
 // Wheel builds the wheel and brings it into dir, which exists. It returns its file
 // name, whose project and version are those of the job.
 func (r *Run) Wheel(ctx context.Context, dir string) (name string, err error) {
-	if err := r.hook(ctx, &name, wheelHook, "wheel"); err != nil {
+	if err := r.hook(ctx, &name, wheelHook, r.request("wheel", nil)); err != nil {
 		return "", err
 	}
 	return name, r.take(ctx, name, dir)
@@ -34,99 +35,137 @@ func (r *Run) Wheel(ctx context.Context, dir string) (name string, err error) {
 // Build is Requires, and then Wheel if what was asked for is all among what is known.
 // Else there is no name.
 func (r *Run) Build(ctx context.Context, known []string, dir string) (asked []string, name string, err error) {
-	text, err := json.Marshal(append([]string{}, known...))
-	if err != nil {
-		return nil, "", err
-	}
 	var made *string
-	if err := r.hook(ctx, &[]any{&asked, &made}, requiresHook, "build", string(text)); err != nil || made == nil {
+	q := r.request("build", append([]string{}, known...))
+	if err := r.hook(ctx, &[]any{&asked, &made}, requiresHook, q); err != nil || made == nil {
 		return asked, "", err
 	}
 	return asked, *made, r.take(ctx, *made, dir)
 }
 
-// answer is what build.py writes.
+// Rebuild is Wheel where it is known what the backend asks for, of the same source. If
+// that fails and the backend now asks for something beyond, there is no name.
+func (r *Run) Rebuild(ctx context.Context, known []string, dir string) (asked []string, name string, err error) {
+	name, err = r.Wheel(ctx, dir)
+	failed, ok := errors.AsType[*FailedError](err)
+	if !ok || failed.Kind != Raised && failed.Kind != Died && failed.Kind != NoBackend {
+		return nil, name, err
+	}
+	asked, askErr := r.Requires(ctx)
+	if askErr != nil || !slices.ContainsFunc(asked, func(a string) bool { return !slices.Contains(known, a) }) {
+		return nil, "", err
+	}
+	return asked, "", nil
+}
+
+// answer is what serve.py answers.
 type answer struct {
 	OK    json.RawMessage `json:"ok"`
 	Hook  string          `json:"hook"`
 	Kind  Kind            `json:"kind"`
 	Error string          `json:"error"`
+	Full  string          `json:"full"` // a place without room: "/tmp"
+}
+
+// into decodes a good answer.
+func (a answer) into(v any) error {
+	if a.OK == nil {
+		return fmt.Errorf("%s: %s", a.Kind, a.Error)
+	}
+	return json.Unmarshal(a.OK, v)
 }
 
 var errLimit = errors.New("the time limit of a hook")
 
-// hook runs a step of build.py, of which name is the first hook, and decodes what
-// that returned.
-func (r *Run) hook(ctx context.Context, into any, name string, step ...string) error {
+// hook runs a step, of which name is the first hook, and decodes what that returned.
+func (r *Run) hook(ctx context.Context, into any, name string, q request) error {
 	if err := r.log.begin(name); err != nil {
 		return fmt.Errorf("log of %s: %w", r.job, err)
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, r.b.limit(), errLimit)
-	defer cancel()
-	var said reply
-	err := r.container.Exec(limited, engine.Command{
-		// Isolated: whatever the image and its environment have, this is the plain interpreter.
-		Argv: append([]string{r.b.interpreter(), "-I", "-S", "-B", Dir + "/build.py", Dir + "/job.json"}, step...),
-		Dir:  Dir, Stdout: r.log, Stderr: &said,
-	})
-	exit, exited := errors.AsType[*engine.ExitError](err)
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("%s: %s: %w", r.job, name, context.Cause(ctx))
-	case errors.Is(err, errLimit), errors.Is(err, engine.ErrLimit):
-		return r.failed(name, TimedOut, "no end after "+span(r.b.limit()))
-	case exited && exit.OOM:
-		return r.outOfMemory(name)
-	case err != nil && !exited:
-		return fmt.Errorf("%s: %s: %w", r.job, name, err)
-	}
-	var a answer
-	if err := json.Unmarshal(said.text, &a); err != nil && exited {
-		if _, err := r.log.Write(said.text); err != nil {
-			return fmt.Errorf("log of %s: %w", r.job, err)
+	a, err := r.ask(ctx, name, func() (a answer, err error) {
+		if err := r.worker.send('H', q); err != nil {
+			return a, err
 		}
-		return r.failed(name, Died, fmt.Sprintf("the build ended with status %d and was not heard of", exit.Code))
-	} else if err != nil {
-		return r.failed(name, Died, fmt.Sprintf("its answer cannot be read: %v", err))
+		return r.worker.answer('o', r.log)
+	})
+	if err != nil {
+		return err
 	}
 	if a.Hook != "" {
 		name = a.Hook
 	}
-	switch {
-	case a.Kind == OutOfMemory:
-		return r.outOfMemory(name)
-	case a.OK == nil || exited:
-		return r.failed(name, a.Kind, a.Error)
+	if err := r.verdict(name, a); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(a.OK, into); err != nil {
-		return r.failed(name, BadOutput, fmt.Sprintf("its answer is none: %v", err))
+		return r.fail(name, BadOutput, fmt.Sprintf("its answer is none: %v", err))
 	}
 	return nil
 }
 
-// reply takes what build.py writes to its standard error, up to a bound.
-type reply struct{ text []byte }
+// ask does something with the worker, in the time that a hook may take. If it fails,
+// the worker is no more.
+func (r *Run) ask(ctx context.Context, name string, do func() (answer, error)) (a answer, err error) {
+	if r.worker == nil {
+		return a, fmt.Errorf("%s: %s: it has been closed", r.job, name)
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, r.b.limit(), errLimit)
+	defer cancel()
+	err = r.worker.within(limited, func() (err error) {
+		a, err = do()
+		return err
+	})
+	if err == nil {
+		return a, nil
+	}
+	r.failed = true
+	exit, exited := errors.AsType[*engine.ExitError](err)
+	write, unwritten := errors.AsType[*writeError](err)
+	removeErr := r.worker.remove(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return a, fmt.Errorf("%s: %s: %w", r.job, name, context.Cause(ctx))
+	case unwritten:
+		return a, errors.Join(fmt.Errorf("log of %s: %w", r.job, write.err), removeErr)
+	case errors.Is(err, errLimit), errors.Is(err, engine.ErrLimit):
+		return a, r.fail(name, TimedOut, "no end after "+span(r.b.limit()))
+	case exited && exit.OOM:
+		return a, r.outOfMemory(name)
+	case exited:
+		return a, r.fail(name, Died, fmt.Sprintf("the build ended with status %d and was not heard of", exit.Code))
+	}
+	return a, errors.Join(fmt.Errorf("%s: %s: %w", r.job, name, err), removeErr)
+}
 
-func (r *reply) Write(p []byte) (int, error) {
-	const limit = 2 << 20
-	r.text = append(r.text, p[:min(len(p), limit-len(r.text))]...)
-	return len(p), nil
+// verdict is the error that an answer tells of.
+func (r *Run) verdict(name string, a answer) error {
+	switch {
+	case a.OK != nil:
+		return nil
+	case a.Kind == OutOfMemory:
+		return r.outOfMemory(name)
+	case a.Full != "":
+		share := r.b.Memory / max(1, places[a.Full])
+		return r.fail(name, DiskFull, fmt.Sprintf("no room left in %s, of %s: %s", a.Full, size(share), a.Error))
+	}
+	return r.fail(name, a.Kind, a.Error)
 }
 
 // take brings the wheel that the backend named here.
 func (r *Run) take(ctx context.Context, name, dir string) error {
 	if cause := r.job.misnamed(name); cause != "" {
-		return r.failed(wheelHook, BadOutput, cause)
+		return r.fail(wheelHook, BadOutput, cause)
 	}
 	return r.fetch(ctx, name, dir)
 }
 
 func (r *Run) outOfMemory(hook string) *FailedError {
-	return r.failed(hook, OutOfMemory, "out of memory at "+size(r.b.Memory))
+	return r.fail(hook, OutOfMemory, "out of memory at "+size(r.b.Memory))
 }
 
-// failed makes the error of a hook.
-func (r *Run) failed(hook string, kind Kind, cause string) *FailedError {
+// fail makes the error of a hook.
+func (r *Run) fail(hook string, kind Kind, cause string) *FailedError {
+	r.failed = true
 	e := &FailedError{Package: r.job.String(), Step: hook, Kind: kind, Cause: printable(cause)}
 	e.Tail, e.Reached = r.log.end()
 	return e

@@ -58,7 +58,9 @@ def build_wheel(d, settings=None, m=None):
 }
 
 func memory(t *testing.T, b *Builder) {
-	r := start(t, b.with(128<<20, 200, 5*time.Minute), backend(`
+	small := b.with(128<<20, 200, 5*time.Minute)
+	defer small.Close(t.Context())
+	r := start(t, small, backend(`
 def get_requires_for_build_wheel(settings=None):
     print("about to", flush=True)
     return [str(len(b"x" * (1 << 30)))]
@@ -74,7 +76,9 @@ def get_requires_for_build_wheel(settings=None):
 
 // processes: what a hook starts is bounded, and does not outlive it.
 func processes(t *testing.T, b *Builder) {
-	r := start(t, b.with(1<<30, 50, 5*time.Minute), backend(`
+	few := b.with(1<<30, 50, 5*time.Minute)
+	defer few.Close(context.Background())
+	r := start(t, few, backend(`
 import os, signal, time
 def get_requires_for_build_wheel(settings=None):
     mine = [p for p in os.listdir("/proc") if p.isdigit() and os.stat("/proc/" + p).st_uid == 1000]
@@ -91,14 +95,16 @@ def get_requires_for_build_wheel(settings=None):
     return [f"{len(mine)} processes", "all" if n >= 50 else "bounded"]
 `))
 	for range 2 { // the second finds nothing of the first
-		if got := requires(t, r); !slices.Equal(got, []string{"2 processes", "bounded"}) {
+		if got := requires(t, r); !slices.Equal(got, []string{"1 processes", "bounded"}) {
 			t.Error(got)
 		}
 	}
 }
 
 func timeLimit(t *testing.T, b *Builder) {
-	r := start(t, b.with(1<<30, 200, 3*time.Second), backend(`
+	short := b.with(1<<30, 200, 3*time.Second)
+	defer short.Close(t.Context())
+	r := start(t, short, backend(`
 import time
 def get_requires_for_build_wheel(settings=None):
     time.sleep(1000)
@@ -108,7 +114,7 @@ def get_requires_for_build_wheel(settings=None):
 	if failed == nil || failed.Kind != TimedOut || failed.Cause != "no end after 3 s" {
 		t.Errorf("%v: %+v", err, failed)
 	}
-	if exists(t, b, r.container.ID) {
+	if exists(t, b, r.worker.ID) {
 		t.Error("the container is left")
 	}
 }
@@ -124,7 +130,7 @@ func cancelled(t *testing.T, b *Builder) {
 	if _, failed := errors.AsType[*FailedError](err); failed || !errors.Is(err, enough) {
 		t.Error(err)
 	}
-	if exists(t, b, r.container.ID) {
+	if exists(t, b, r.worker.ID) {
 		t.Error("the container is left")
 	}
 	if _, err := b.Start(ctx, job); !errors.Is(err, enough) {

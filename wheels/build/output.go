@@ -2,7 +2,9 @@ package build
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,11 +43,6 @@ func (j Job) misnamed(filename string) string {
 // fetch brings the one wheel of the output here.
 func (r *Run) fetch(ctx context.Context, name, dir string) (err error) {
 	fail := func(err error) error { return fmt.Errorf("%s: fetch %s: %w", r.job, name, err) }
-	stream, err := r.container.Get(ctx, outDir)
-	if err != nil {
-		return fail(err)
-	}
-	defer stream.Close()
 	part, err := os.CreateTemp(dir, ".part-*")
 	if err != nil {
 		return fail(err)
@@ -56,12 +53,12 @@ func (r *Run) fetch(ctx context.Context, name, dir string) (err error) {
 		}
 	}()
 	defer part.Close()
-	found, err := takeWheel(part, stream, name)
+	found, err := r.output(ctx, part, name)
 	if err != nil {
-		return fail(err)
+		return err
 	}
 	if len(found) != 1 || found[0] != name {
-		return r.failed(wheelHook, BadOutput, "the backend made "+listing(found)+", not "+name+" alone")
+		return r.fail(wheelHook, BadOutput, "the backend made "+listing(found)+", not "+name+" alone")
 	}
 	if err := part.Chmod(0o644); err != nil {
 		return fail(err)
@@ -74,6 +71,43 @@ func (r *Run) fetch(ctx context.Context, name, dir string) (err error) {
 	}
 	return nil
 }
+
+// output copies the wheel, and lists all that is in the directory of the output.
+func (r *Run) output(ctx context.Context, dst io.Writer, name string) (found []string, err error) {
+	cut := false
+	_, err = r.ask(ctx, wheelHook, func() (a answer, err error) {
+		if err := r.worker.send('G', map[string]string{"dir": outDir}); err != nil {
+			return a, err
+		}
+		stream, to := io.Pipe()
+		taken := make(chan error, 1)
+		go func() {
+			var err error
+			found, err = takeWheel(dst, stream, name)
+			if n, _ := io.CopyN(io.Discard, stream, maxRest); n == maxRest {
+				stream.CloseWithError(errEnough)
+			}
+			taken <- err
+		}()
+		a, err = r.worker.answer('d', to)
+		to.CloseWithError(cmp.Or(err, io.EOF))
+		took := <-taken
+		if cut = errors.Is(err, errEnough); cut {
+			err = nil
+		}
+		return a, cmp.Or(err, took)
+	})
+	if cut { // it goes on sending
+		err = errors.Join(err, r.worker.remove(ctx))
+		r.worker = nil
+	}
+	return found, err
+}
+
+// maxRest is how much may follow what a tar is judged by.
+const maxRest = 64 << 20
+
+var errEnough = errors.New("no more of it is wanted")
 
 // takeWheel copies the regular file called name out of the tar of a directory, and
 // lists all that is in it; what is no regular file with its type.
@@ -95,7 +129,7 @@ func takeWheel(dst io.Writer, stream io.Reader, name string) (found []string, er
 		case h.Typeflag != tar.TypeReg:
 			member += " (" + typeName(h.Typeflag) + ")"
 		case h.Size > maxWheel:
-			member += " (" + size(h.Size) + ")"
+			return append(found, member+" ("+size(h.Size)+")"), nil
 		case member == name:
 			if _, err := io.Copy(dst, members); err != nil {
 				return nil, err

@@ -3,6 +3,8 @@ package build
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -109,13 +111,13 @@ func TestUnits(t *testing.T) {
 }
 
 func TestEnviron(t *testing.T) {
-	r := &Run{b: &Builder{Prefix: "/opt/python/3.13", Series: "3.13"}, job: Job{
+	r := &Run{env: "/build-env/1f", b: &Builder{Prefix: "/opt/python/3.13", Series: "3.13"}, job: Job{
 		Backend: "b", ConfigSettings: map[string][]string{"one": {"1"}, "two": {"1", "2"}}, Env: map[string]string{"CFLAGS": "-O1", "MORE": "m"},
 	}}
 	env := r.environ()
 	for key, want := range map[string]string{
-		"PATH": "/build/env/bin:/opt/python/3.13/bin:/usr/bin:/bin", "MAKEFLAGS": "-j1", "MAX_JOBS": "1",
-		"SOURCE_DATE_EPOCH": "315532800", "CFLAGS": "-O1", "MORE": "m", "CXXFLAGS": cflags,
+		"PATH": "/build-env/1f/bin:/opt/python/3.13/bin:/usr/bin:/bin", "MAKEFLAGS": "-j1", "MAX_JOBS": "1",
+		"SOURCE_DATE_EPOCH": "315532800", "CFLAGS": "-O1", "MORE": "m", "CXXFLAGS": fmt.Sprintf(cflags, "/build-env/1f"),
 	} {
 		if env[key] != want {
 			t.Errorf("%s=%s", key, env[key])
@@ -126,7 +128,7 @@ func TestEnviron(t *testing.T) {
 	if env := r.environ(); env["SOURCE_DATE_EPOCH"] != "1000000000" || env["MAKEFLAGS"] != "-j4" || env["CARGO_BUILD_JOBS"] != "4" {
 		t.Error(env)
 	}
-	text, err := r.request()
+	text, err := json.Marshal(r.request("wheel", nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,8 @@ import (
 // the first line is replaced.
 const maxText = 16 << 20
 
-const shebang = "#!" + envDir + "/bin/python\n"
+// shebang is the first line of a program.
+func (t *tree) shebang() string { return "#!" + t.env + "/bin/python\n" }
 
 // scripts writes a program for every console and gui script of entry_points.txt.
 func (t *tree) scripts(f *zip.File) error {
@@ -31,7 +32,7 @@ func (t *tree) scripts(f *zip.File) error {
 		return err
 	}
 	for _, s := range scripts {
-		if err := t.file(path.Join(envDir, "bin", s.name), true, s.program()); err != nil {
+		if err := t.file(path.Join("bin", s.name), true, s.program(t.shebang())); err != nil {
 			return err
 		}
 	}
@@ -73,7 +74,7 @@ func entryPoints(text string) ([]entryPoint, error) {
 	return out, nil
 }
 
-func (e entryPoint) program() []byte {
+func (e entryPoint) program(shebang string) []byte {
 	first, _, _ := strings.Cut(e.attr, ".")
 	return fmt.Appendf(nil, `%simport sys
 from %s import %s

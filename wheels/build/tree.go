@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,9 +21,12 @@ const (
 	maxFiles = 500_000
 )
 
-// tree writes files of the container as a tar stream. Its paths are absolute.
+// tree writes files of an environment as a tar stream. Its paths are relative to the
+// environment.
 type tree struct {
 	w        *tar.Writer
+	top      string // directory of the stream that the environment is in; "" is the top
+	env      string // the environment as programs see it: "/build-env/0f31bd6a2c9e4d57"
 	prefix   string // of the interpreter
 	series   string
 	time     time.Time
@@ -34,124 +36,40 @@ type tree struct {
 	made map[string]bool // directories
 }
 
-// fill puts everything that the job needs into its container.
-func (r *Run) fill(ctx context.Context) error {
-	request, err := r.request()
-	if err != nil {
-		return err
-	}
-	return r.put(ctx, func(t *tree) error {
-		if err := t.layout(request); err != nil {
-			return err
-		}
-		if r.b.prepared == nil {
-			if err := t.environment(r.job.Wheels); err != nil {
-				return err
-			}
-		}
-		if err := r.job.Source.WriteTar(t.w, srcDir[1:], user, user); err != nil {
-			return err
-		}
-		// The source may have brought its directories along as the user's own.
-		return t.dir(Dir, 0)
-	})
-}
-
-// put streams a tar into the container while write makes it.
-func (r *Run) put(ctx context.Context, write func(*tree) error) error {
-	pr, pw := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		w := tar.NewWriter(pw)
-		err := write(&tree{
-			w: w, prefix: r.b.Prefix, series: r.b.Series, time: r.job.epoch(),
-			maxBytes: maxTree, maxFiles: maxFiles, made: map[string]bool{},
-		})
-		if err == nil {
-			err = w.Close()
-		}
-		pw.CloseWithError(err)
-		done <- err
-	}()
-	err := r.container.Put(ctx, "/", pr)
-	// The writer may be waiting for a reader that has given up.
-	gaveUp := errors.New("the container takes no more")
-	pr.CloseWithError(gaveUp)
-	if wrote := <-done; wrote != nil && !errors.Is(wrote, gaveUp) && ctx.Err() == nil {
-		return wrote
-	}
-	return err
-}
-
-// Names of a container without network: build.py is the server.
-const (
-	hosts      = "127.0.0.1 localhost\n::1 localhost\n"
-	nameserver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
-)
-
-// layout writes the names, the directories and the driver.
-func (t *tree) layout(request []byte) error {
-	t.made["/etc"] = true // by the image
-	if err := t.dir(Dir, 0); err != nil {
-		return err
-	}
-	for _, name := range []string{srcDir, outDir, homeDir, stateDir} {
-		if err := t.dir(name, user); err != nil {
-			return err
-		}
-	}
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{
-		{"/etc/hosts", []byte(hosts)},
-		{"/etc/resolv.conf", []byte(nameserver)},
-		{Dir + "/build.py", driver},
-		{Dir + "/job.json", request},
-	} {
-		if err := t.file(f.name, false, f.data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// environment writes a virtual environment with wheels in it.
-func (t *tree) environment(wheels []Wheel) error {
+// interpreter writes a virtual environment with nothing in it.
+func (t *tree) interpreter() error {
 	config := fmt.Sprintf("home = %s/bin\ninclude-system-site-packages = false\nversion = %s\n", t.prefix, t.series)
-	if err := t.file(envDir+"/pyvenv.cfg", false, []byte(config)); err != nil {
+	if err := t.file("pyvenv.cfg", false, []byte(config)); err != nil {
 		return err
 	}
-	bin := envDir + "/bin"
 	interpreter := "python" + t.series
-	if err := t.link(bin+"/"+interpreter, path.Join(t.prefix, "bin", interpreter)); err != nil {
+	if err := t.link("bin/"+interpreter, path.Join(t.prefix, "bin", interpreter)); err != nil {
 		return err
 	}
 	for _, name := range []string{"python", "python3"} {
-		if err := t.link(bin+"/"+name, interpreter); err != nil {
+		if err := t.link("bin/"+name, interpreter); err != nil {
 			return err
 		}
 	}
-	if err := t.parents(t.site() + "/x"); err != nil {
-		return err
-	}
-	return t.wheels(wheels)
+	return t.parents(t.site() + "/x")
 }
 
 // site is the directory that modules are imported from.
-func (t *tree) site() string { return envDir + "/lib/python" + t.series + "/site-packages" }
+func (t *tree) site() string { return "lib/python" + t.series + "/site-packages" }
 
-func (t *tree) wheels(wheels []Wheel) error {
+// wheels writes parts of wheels, as wheel does.
+func (t *tree) wheels(wheels []Wheel, files, programs bool) error {
 	for _, w := range wheels {
-		if err := t.wheel(w); err != nil {
+		if err := t.wheel(w, files, programs); err != nil {
 			return fmt.Errorf("build requirement %s: %w", w.Name, err)
 		}
 	}
 	return nil
 }
 
-// wheel writes the files of a wheel where pip would install them.
-func (t *tree) wheel(w Wheel) error {
+// wheel writes the files of a wheel where pip would install them, or its programs,
+// which name the environment, or both.
+func (t *tree) wheel(w Wheel, files, programs bool) error {
 	name, err := pep.ParseWheelName(w.Name)
 	if err != nil {
 		return err
@@ -165,19 +83,19 @@ func (t *tree) wheel(w Wheel) error {
 	if err != nil {
 		return err
 	}
-	p := placer{site: t.site(), data: strings.TrimSuffix(info, ".dist-info") + ".data", include: path.Join(envDir, "include/site", "python"+t.series, name.Name)}
+	p := placer{site: t.site(), data: strings.TrimSuffix(info, ".dist-info") + ".data", include: path.Join("include/site", "python"+t.series, name.Name)}
 	for _, f := range z.File {
 		if strings.HasSuffix(f.Name, "/") {
 			continue
 		}
 		to, script, err := p.place(f.Name)
 		if err == nil {
-			err = t.member(f, to, script)
+			err = t.member(f, to, script, files, programs)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
-		if f.Name == info+"/entry_points.txt" {
+		if programs && f.Name == info+"/entry_points.txt" {
 			if err := t.scripts(f); err != nil {
 				return fmt.Errorf("%s: %w", f.Name, err)
 			}
@@ -222,9 +140,9 @@ func (p placer) place(name string) (to string, script bool, err error) {
 	case "purelib", "platlib":
 		return path.Join(p.site, rest), false, nil
 	case "scripts":
-		return path.Join(envDir, "bin", rest), true, nil
+		return path.Join("bin", rest), true, nil
 	case "data":
-		return path.Join(envDir, rest), false, nil
+		return rest, false, nil
 	case "headers":
 		return path.Join(p.include, rest), false, nil
 	}
@@ -233,7 +151,10 @@ func (p placer) place(name string) (to string, script bool, err error) {
 
 // member writes one file of a wheel. What a wheel calls a link is a file, as it is
 // to pip.
-func (t *tree) member(f *zip.File, to string, script bool) error {
+func (t *tree) member(f *zip.File, to string, script, files, programs bool) error {
+	if !script && !files {
+		return nil
+	}
 	r, err := f.Open()
 	if err != nil {
 		return err
@@ -250,7 +171,13 @@ func (t *tree) member(f *zip.File, to string, script bool) error {
 	}
 	rest := io.MultiReader(bytes.NewReader(start[:n]), r)
 	if string(start[:n]) != python {
+		if !files {
+			return nil
+		}
 		return t.stream(to, true, int64(f.UncompressedSize64), rest)
+	}
+	if !programs {
+		return nil
 	}
 	data, err := io.ReadAll(io.LimitReader(rest, maxText+1))
 	if err != nil {
@@ -260,7 +187,7 @@ func (t *tree) member(f *zip.File, to string, script bool) error {
 		return fmt.Errorf("a script of more than %d bytes", maxText)
 	}
 	_, after, _ := bytes.Cut(data, []byte("\n"))
-	return t.file(to, true, append([]byte(shebang), after...))
+	return t.file(to, true, append([]byte(t.shebang()), after...))
 }
 
 func (t *tree) file(name string, exec bool, data []byte) error {
@@ -282,7 +209,7 @@ func (t *tree) stream(name string, exec bool, size int64, r io.Reader) error {
 	if exec {
 		mode = 0o755
 	}
-	if err := t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name[1:], Mode: mode, Size: size, ModTime: t.time}); err != nil {
+	if err := t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: path.Join(t.top, name), Mode: mode, Size: size, ModTime: t.time}); err != nil {
 		return err
 	}
 	n, err := io.Copy(t.w, r)
@@ -296,24 +223,18 @@ func (t *tree) link(name, target string) error {
 	if err := t.parents(name); err != nil {
 		return err
 	}
-	return t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name[1:], Linkname: target, Mode: 0o777, ModTime: t.time})
+	return t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: path.Join(t.top, name), Linkname: target, Mode: 0o777, ModTime: t.time})
 }
 
 // parents writes the directories of the environment that a file is in.
 func (t *tree) parents(name string) error {
 	dir := path.Dir(name)
-	if dir == Dir || t.made[dir] {
+	if dir == "." || t.made[dir] {
 		return nil
 	}
 	if err := t.parents(dir); err != nil {
 		return err
 	}
 	t.made[dir] = true
-	return t.dir(dir, 0)
-}
-
-func (t *tree) dir(name string, owner int) error {
-	return t.w.WriteHeader(&tar.Header{
-		Typeflag: tar.TypeDir, Name: name[1:] + "/", Mode: 0o755, Uid: owner, Gid: owner, ModTime: t.time,
-	})
+	return t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Join(t.top, dir) + "/", Mode: 0o755, ModTime: t.time})
 }

@@ -4,11 +4,11 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +55,7 @@ func makeWheel(t testing.TB, name string, members ...member) Wheel {
 func newTree() (*tree, *bytes.Buffer) {
 	var buf bytes.Buffer
 	return &tree{
-		w: tar.NewWriter(&buf), prefix: "/opt/python/3.13", series: "3.13", time: time.Unix(1e9, 0),
+		w: tar.NewWriter(&buf), env: "/build-env/1f", prefix: "/opt/python/3.13", series: "3.13", time: time.Unix(1e9, 0),
 		maxBytes: maxTree, maxFiles: maxFiles, made: map[string]bool{},
 	}, &buf
 }
@@ -82,29 +82,25 @@ func listTar(t *testing.T, r io.Reader) (out []string) {
 		switch {
 		case h.Linkname != "":
 			line += " -> " + h.Linkname
-		case h.Typeflag == tar.TypeReg && !strings.HasSuffix(h.Name, "build.py"):
+		case h.Typeflag == tar.TypeReg:
 			line += fmt.Sprintf(" %q", text)
 		}
 		out = append(out, line)
 	}
 }
 
-func TestLayout(t *testing.T) {
+func TestInterpreter(t *testing.T) {
 	tr, buf := newTree()
-	if err := errors.Join(tr.layout([]byte("{}")), tr.environment(nil)); err != nil {
+	tr.top = "build-env/1f"
+	if err := tr.interpreter(); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"5755 0:0 build/",
-		"5755 1000:1000 build/src/", "5755 1000:1000 build/out/", "5755 1000:1000 build/home/", "5755 1000:1000 build/state/",
-		`0644 0:0 etc/hosts "127.0.0.1 localhost\n::1 localhost\n"`, `0644 0:0 etc/resolv.conf "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"`,
-		"0644 0:0 build/build.py", `0644 0:0 build/job.json "{}"`,
-		"5755 0:0 build/env/",
-		`0644 0:0 build/env/pyvenv.cfg "home = /opt/python/3.13/bin\ninclude-system-site-packages = false\nversion = 3.13\n"`,
-		"5755 0:0 build/env/bin/",
-		"2777 0:0 build/env/bin/python3.13 -> /opt/python/3.13/bin/python3.13",
-		"2777 0:0 build/env/bin/python -> python3.13", "2777 0:0 build/env/bin/python3 -> python3.13",
-		"5755 0:0 build/env/lib/", "5755 0:0 build/env/lib/python3.13/", "5755 0:0 build/env/lib/python3.13/site-packages/",
+		`0644 0:0 build-env/1f/pyvenv.cfg "home = /opt/python/3.13/bin\ninclude-system-site-packages = false\nversion = 3.13\n"`,
+		"5755 0:0 build-env/1f/bin/",
+		"2777 0:0 build-env/1f/bin/python3.13 -> /opt/python/3.13/bin/python3.13",
+		"2777 0:0 build-env/1f/bin/python -> python3.13", "2777 0:0 build-env/1f/bin/python3 -> python3.13",
+		"5755 0:0 build-env/1f/lib/", "5755 0:0 build-env/1f/lib/python3.13/", "5755 0:0 build-env/1f/lib/python3.13/site-packages/",
 	}
 	if diff := cmp.Diff(want, listTar(t, buf)); diff != "" {
 		t.Error(diff)
@@ -130,13 +126,9 @@ func TestWheelTree(t *testing.T) {
 		member{"Foo_Bar-1.0.dist-info/METADATA", "Name: Foo_Bar", 0},
 		member{"Foo_Bar-1.0.dist-info/entry_points.txt", "[console_scripts]\nfoo = foo.main:Run.it [x]\n", 0},
 	)
-	tr, buf := newTree()
-	if err := tr.wheels([]Wheel{w}); err != nil {
-		t.Fatal(err)
-	}
-	const site, bin = "build/env/lib/python3.13/site-packages/", "build/env/bin/"
+	const site, bin = "lib/python3.13/site-packages/", "bin/"
 	want := []string{
-		"5755 0:0 build/env/", "5755 0:0 build/env/lib/", "5755 0:0 build/env/lib/python3.13/", "5755 0:0 " + site,
+		"5755 0:0 lib/", "5755 0:0 lib/python3.13/", "5755 0:0 " + site,
 		"5755 0:0 " + site + "foo/",
 		"0644 0:0 " + site + `foo/__init__.py "x = 1\n"`,
 		"0755 0:0 " + site + `foo/tool "#!python\n"`,
@@ -144,15 +136,15 @@ func TestWheelTree(t *testing.T) {
 		"0644 0:0 " + site + `pure.py "pure"`,
 		"0755 0:0 " + site + `plat.so "plat"`,
 		"5755 0:0 " + bin,
-		"0755 0:0 " + bin + `run "#!/build/env/bin/python\nimport foo\n"`,
-		"0755 0:0 " + bin + `gui "#!/build/env/bin/python\nimport foo\n"`,
+		"0755 0:0 " + bin + `run "#!/build-env/1f/bin/python\nimport foo\n"`,
+		"0755 0:0 " + bin + `gui "#!/build-env/1f/bin/python\nimport foo\n"`,
 		"0755 0:0 " + bin + `short "#!"`,
 		"0755 0:0 " + bin + `prog "#!/bin/sh\nexit\n"`,
-		"5755 0:0 build/env/share/", "5755 0:0 build/env/share/foo/",
-		`0644 0:0 build/env/share/foo/data "data"`,
-		"5755 0:0 build/env/include/", "5755 0:0 build/env/include/site/", "5755 0:0 build/env/include/site/python3.13/",
-		"5755 0:0 build/env/include/site/python3.13/foo-bar/",
-		`0644 0:0 build/env/include/site/python3.13/foo-bar/foo.h "header"`,
+		"5755 0:0 share/", "5755 0:0 share/foo/",
+		`0644 0:0 share/foo/data "data"`,
+		"5755 0:0 include/", "5755 0:0 include/site/", "5755 0:0 include/site/python3.13/",
+		"5755 0:0 include/site/python3.13/foo-bar/",
+		`0644 0:0 include/site/python3.13/foo-bar/foo.h "header"`,
 		"5755 0:0 " + site + "other-1.0.dist-info/",
 		"0644 0:0 " + site + `other-1.0.dist-info/METADATA "Name: other"`,
 		"5755 0:0 " + site + "other-1.0.data/",
@@ -160,10 +152,28 @@ func TestWheelTree(t *testing.T) {
 		"5755 0:0 " + site + "Foo_Bar-1.0.dist-info/",
 		"0644 0:0 " + site + `Foo_Bar-1.0.dist-info/METADATA "Name: Foo_Bar"`,
 		"0644 0:0 " + site + `Foo_Bar-1.0.dist-info/entry_points.txt "[console_scripts]\nfoo = foo.main:Run.it [x]\n"`,
-		"0755 0:0 " + bin + `foo "#!/build/env/bin/python\nimport sys\nfrom foo.main import Run\nif __name__ == \"__main__\":\n    sys.exit(Run.it())\n"`,
+		"0755 0:0 " + bin + `foo "#!/build-env/1f/bin/python\nimport sys\nfrom foo.main import Run\nif __name__ == \"__main__\":\n    sys.exit(Run.it())\n"`,
+	}
+	tr, buf := newTree()
+	if err := tr.wheels([]Wheel{w}, true, true); err != nil {
+		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, listTar(t, buf)); diff != "" {
 		t.Error(diff)
+	}
+	// In parts: what names the environment, and all else.
+	named := func(line string) bool { return strings.Contains(line, "/build-env/") }
+	for _, programs := range []bool{true, false} {
+		tr, buf := newTree()
+		if err := tr.wheels([]Wheel{w}, !programs, programs); err != nil {
+			t.Fatal(err)
+		}
+		part := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
+			return named(line) != programs && line != "5755 0:0 bin/"
+		})
+		if diff := cmp.Diff(part, listTar(t, buf)); diff != "" {
+			t.Error(programs, diff)
+		}
 	}
 }
 
@@ -190,7 +200,7 @@ func TestWheelTreeRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tr, _ := newTree()
 			tr.maxBytes, tr.maxFiles = 1000, 3
-			err := tr.wheels([]Wheel{tt.wheel})
+			err := tr.wheels([]Wheel{tt.wheel}, true, true)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.wheel.Name) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
@@ -242,7 +252,8 @@ func FuzzWheelTree(f *testing.F) {
 		}
 		w := makeWheel(t, "foo-1-py3-none-any.whl", member{"foo-1.dist-info/METADATA", "", 0}, member{name, "#!python", 0})
 		tr, buf := newTree()
-		if tr.wheels([]Wheel{w}) != nil {
+		tr.top = "build-env/1f"
+		if tr.wheels([]Wheel{w}, true, true) != nil {
 			return
 		}
 		for members := tar.NewReader(buf); ; {
@@ -254,7 +265,7 @@ func FuzzWheelTree(f *testing.F) {
 				t.Fatal(err)
 			}
 			clean := filepath.Clean("/" + h.Name)
-			if clean != "/build/env" && !strings.HasPrefix(clean, "/build/env/") || h.Uid != 0 {
+			if clean != "/build-env/1f" && !strings.HasPrefix(clean, "/build-env/1f/") || h.Uid != 0 {
 				t.Errorf("%q: %s of %d", name, h.Name, h.Uid)
 			}
 		}

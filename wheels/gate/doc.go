@@ -44,8 +44,45 @@
 //	house: console scripts load         their modules import and have the attribute
 //
 // The last three run as an ordinary user who cannot write to the environment,
-// with a home directory of his own, each wheel in a process of its own. Every
-// check goes on after its first failure, and names the wheel of each.
+// with a home directory of his own, each wheel in a process of its own: a fork of
+// one that has imported nothing of the house. Every check goes on after its first
+// failure, and names the wheel of each.
+//
+// The container is one of an image with the base, the packages of the Python, what
+// they depend on and an empty virtual environment, made once:
+// "pybake/proof:trixie-amd64-3.13-8129770381ba".
+//
+// # The next proof
+//
+// A container in which a whole house was proved becomes an image of its owner,
+// "pybake/proved:trixie-amd64-3cc661ddf521", without wheels and without what the
+// user left, bytecode apart. Its label org.pybake.house says what was proved (JSON,
+// gzip, base64; see record), and what each import was seen to depend on: whose files
+// were read, which modules were looked for and not found, which distributions were
+// asked for by name, or that more was looked at than can be told, as by who looks
+// at all entry points or starts a process.
+//
+// A house of that owner on the same Python, base and packages is proved in that
+// image, and never in one of a house that was itself proved so:
+//
+//   - pip uninstalls what is gone or another, by name. Nothing of it may be left,
+//     and nothing may be where something is going to be installed.
+//   - pip installs requirements.txt with hashes, from a directory that has the new
+//     wheels only. So it sees that the whole set is the one that is installed. By
+//     hash it knows the new ones; the others are those of which the record has the
+//     hash that this house wants.
+//   - pip check, and installed is the lock: of the whole.
+//   - Used is what is new, what requires it by its metadata, what shares a top-level
+//     name with it, and whose import depended on anything that has changed; then who
+//     read files of those. ELF files are looked at if any that is linked has changed, or
+//     what wheels require.
+//
+// Proved from its beginning is a house when a check fails so, when wheels that have
+// changed share files with others or may be part of the environment itself, when a
+// wheel of it has files that Python runs at its start (*.pth), when over half of the
+// wheels are to be used, when there is no image, and when the caller wants it. Images
+// are kept of houses up to 256 MiB of wheels. What an import looks at without opening
+// it, by its name alone and in another wheel, is not seen.
 //
 // Some things that wheels carry by mistake are noted and not held against them:
 // top-level modules that nobody can own ("tests", "docs"), when they do not

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,6 +23,38 @@ type part struct {
 
 	requires []string          // the names of what it depends on, normalised
 	files    map[string]member // by path
+	startup  bool              // it has files that Python runs at its start
+}
+
+// tops are the names of what a wheel has in site-packages: "six" of six.py and of a
+// directory six, "six-1.17.0.dist-info". Sorted.
+func (p *part) tops(site string) (tops []string) {
+	for at := range p.files {
+		rest, ok := strings.CutPrefix(at, site+"/")
+		if !ok {
+			continue
+		}
+		top, _, below := strings.Cut(rest, "/")
+		if !below {
+			top, _, _ = strings.Cut(top, ".")
+		}
+		tops = append(tops, top)
+	}
+	slices.Sort(tops)
+	return slices.Compact(tops)
+}
+
+// places are the paths of what is installed of a wheel, below the virtual
+// environment.
+func (p *part) places() []string {
+	places := slices.Collect(maps.Keys(p.files))
+	for _, s := range p.Scripts {
+		if _, ok := p.files["bin/"+s.Name]; !ok {
+			places = append(places, "bin/"+s.Name)
+		}
+	}
+	slices.Sort(places)
+	return places
 }
 
 // script is a console script or the like.
@@ -84,7 +117,7 @@ func (g *Gate) parts(wheels []*whl.Wheel, project ...string) []*part {
 	for _, w := range wheels {
 		p := &part{
 			Name: w.Name.Name, Version: w.Metadata.ReleaseVersion, Label: w.Name.Dist + " " + w.Metadata.ReleaseVersion,
-			Modules: shallow(w.Modules), File: w.File, files: map[string]member{},
+			Modules: shallow(w.Modules), File: w.File, files: map[string]member{}, startup: len(w.PTH) > 0,
 		}
 		for _, r := range w.Metadata.RequiresDist {
 			if req, err := pep.ParseRequirement(r); err == nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // Format moves when a house is proved differently for the same inputs.
-const Format = "1"
+const Format = "2"
 
 // Gate proves houses for one Python on one base.
 type Gate struct {
@@ -22,6 +22,7 @@ type Gate struct {
 	Series  string // "3.13"
 	Prefix  string // "/opt/python/3.13", of bin/python3.13
 
+	Python         string            // key of the artifact that Debs are of; they are known by it
 	Debs           []string          // files: the packages of the Python and its venv
 	PythonPackages []project.Package // what has to be installed with them, pinned
 
@@ -34,12 +35,23 @@ type Gate struct {
 
 	Jobs  int           // processes at once; 0 is 1
 	Limit time.Duration // for the imports of one wheel; 0 is 5 minutes
+	Full  bool          // nothing counts that was proved with another house
+
+	ending []func() // what Close waits for
 }
 
 // House is a finished directory of wheels.
 type House struct {
 	Dir    string // has the wheels, requirements.txt and apt.txt
 	Wheels []*whl.Wheel
+
+	// Key is that of the artifact that it becomes. SHA256 are those of the wheels,
+	// by file. Owner says for whom it is, with whose next house it will have most in
+	// common: "wheels requirements.lock 3.13.5 trixie amd64 in /srv/baked". Without
+	// these it is proved from its beginning, and nothing of it is kept.
+	Key    string
+	SHA256 map[string]string
+	Owner  string
 
 	// Apt are pinned packages, among them all that apt.txt lists. No other of
 	// them is installed.

@@ -53,11 +53,16 @@ func (e *UnresolvedError) Error() string {
 // what the Python depends on. extra are runtime packages that recipes name, by
 // wheel.
 func (g *Gate) Needs(ctx context.Context, wheels []*whl.Wheel, extra map[string][]string) (Needs, error) {
-	system, known, err := g.system(ctx)
-	if err != nil {
-		return Needs{}, err
+	parts := g.parts(wheels)
+	var system map[string]bool
+	var known map[string]string
+	if slices.ContainsFunc(parts, func(p *part) bool { return len(p.ELF) > 0 }) {
+		var err error
+		if system, known, err = g.system(ctx); err != nil {
+			return Needs{}, err
+		}
 	}
-	wants := together(g.parts(wheels)).trace(func(l string) bool { return system[l] }, g.Absent)
+	wants := together(parts).trace(func(l string) bool { return system[l] }, g.Absent)
 	owners, err := g.owners(ctx, wants, known)
 	if err != nil {
 		return Needs{}, err

@@ -3,20 +3,20 @@ package gate
 import (
 	"archive/tar"
 	"archive/zip"
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
-	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/project"
 )
@@ -30,14 +30,20 @@ const (
 	venvDir  = "/venv"
 	houseDir = "/house"
 	proofDir = "/proof"
+	stateDir = "/proof/state"
 	tmpDir   = "/proof/tmp"
 )
 
 // The checks, in the order in which they are told.
-var (
-	installChecks = []string{"house: no compiler", "house: installs by pip with hashes", "house: installed is the lock", "house: requirements consistent"}
-	useChecks     = []string{"house: shared libraries resolve", "house: modules import", "house: console scripts load"}
+const (
+	aptCheck   = "house: apt packages install"
+	filesCheck = "house: files not overwritten"
 )
+
+var allChecks = []string{
+	aptCheck, "house: no compiler", filesCheck, "house: installs by pip with hashes", "house: installed is the lock",
+	"house: requirements consistent", "house: shared libraries resolve", "house: modules import", "house: console scripts load",
+}
 
 // Prove installs and uses a house in a clean container. Checks that fail are no
 // error; an error is what has nothing to do with the house.
@@ -49,57 +55,116 @@ func (g *Gate) Prove(ctx context.Context, h House, log io.Writer) ([]artifacts.C
 	return checks, nil
 }
 
+// Close waits for what Prove has left to be done meanwhile: containers to be
+// removed, and an image to be made.
+func (g *Gate) Close() {
+	for _, end := range g.ending {
+		end()
+	}
+	g.ending = nil
+}
+
+// later begins something that Close waits for.
+func (g *Gate) later(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	g.ending = append(g.ending, func() { <-done })
+}
+
+// proof is one house on its way.
+type proof struct {
+	*Gate
+	house House
+	parts []*part
+	ready string  // image
+	new   *record // of this house
+	log   io.Writer
+
+	apt    []project.Package // that apt.txt lists
+	aptErr error             // a finding
+}
+
+// newProof is a proof of which nothing has been done.
+func (g *Gate) newProof(ctx context.Context, h House, log io.Writer) (*proof, error) {
+	p := &proof{Gate: g, house: h, parts: g.parts(h.Wheels, h.Project...), log: log}
+	together(p.parts).trace(func(string) bool { return true }, nil)
+	var err error
+	if p.ready, err = g.Ready(ctx); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(h.Dir, "apt.txt"))
+	if err != nil {
+		return nil, err
+	}
+	p.apt, p.aptErr = listed(string(text), h.Apt)
+	p.new = g.newRecord(h, p.parts, state(p.ready, p.apt))
+	return p, nil
+}
+
 func (g *Gate) prove(ctx context.Context, h House, log io.Writer) ([]artifacts.Check, error) {
-	parts := g.parts(h.Wheels, h.Project...)
-	together(parts).trace(func(string) bool { return true }, nil)
-	config, err := g.config(h, parts)
+	p, err := g.newProof(ctx, h, log)
 	if err != nil {
 		return nil, err
 	}
-	own, err := g.pythonFiles(ctx)
+	files, err := timed(filesCheck, func() (string, error) { return notOverwritten(h.Dir, p.parts, layout{g.Series}.site()) })
 	if err != nil {
 		return nil, err
 	}
-	c, err := g.Distros.Offliner(ctx, g.Target, distro.BaseRef(g.Target, g.Base.Digest), "house")
+	checks, reason, err := p.fromLast(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer c.Remove(ctx)
-	if err := g.Distros.Install(ctx, c, own); err != nil {
-		return nil, fmt.Errorf("packages of the Python: %w", err)
-	}
-	apt, err := timed("house: apt packages install", func() (string, error) { return g.installApt(ctx, c, h) })
-	if err != nil {
-		return nil, err
-	}
-	files, err := timed("house: files not overwritten", func() (string, error) { return notOverwritten(h.Dir, parts, layout{g.Series}.site()) })
-	if err != nil {
-		return nil, err
-	}
-	if err := putHouse(ctx, c, h.Dir, config); err != nil {
-		return nil, err
-	}
-	checks := []artifacts.Check{apt}
-	installed := true
-	for _, phase := range []struct {
-		name, user string
-		checks     []string
-	}{
-		{"install", "0:0", installChecks},
-		{"use", "1000:1000", useChecks},
-	} {
-		if !installed {
-			checks = append(checks, notRun(phase.checks)...)
-			break
-		}
-		found, err := g.phase(ctx, c, phase.name, phase.user, phase.checks, log)
-		if err != nil {
+	if reason != "" {
+		fmt.Fprintf(log, "the whole house is proved: %s\n", reason)
+		if checks, err = p.whole(ctx); err != nil {
 			return nil, err
 		}
-		installed = !slices.ContainsFunc(found, func(c artifacts.Check) bool { return c.Detail == notInstalled })
-		checks = append(checks, found...)
 	}
-	return slices.Insert(checks, 2, files), c.Remove(ctx)
+	checks[filesCheck] = files
+	return ordered(checks), nil
+}
+
+// whole proves the whole house, and keeps it for the next one.
+func (p *proof) whole(ctx context.Context) (map[string]artifacts.Check, error) {
+	c, err := p.start(ctx, p.ready)
+	if err != nil {
+		return nil, err
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			p.later(func() { c.Remove(ctx) })
+		}
+	}()
+	apt, err := timed(aptCheck, func() (string, error) { return p.installApt(ctx, c) })
+	if err != nil {
+		return nil, err
+	}
+	keep := p.keeps()
+	names := make([]string, len(p.parts))
+	for i, part := range p.parts {
+		names[i] = part.File
+	}
+	config, err := p.config(map[string]any{"keep": keep, "since": nil})
+	if err != nil {
+		return nil, err
+	}
+	if err := putHouse(ctx, c, p.house.Dir, names, config); err != nil {
+		return nil, err
+	}
+	said, err := p.run(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	said.checks[aptCheck] = apt
+	if keep && allOK(said.checks) && p.new.complete(said.records) {
+		kept = true
+		p.later(func() { p.keep(ctx, c) })
+	}
+	return said.checks, nil
 }
 
 // finding is what a check finds wrong.
@@ -121,33 +186,30 @@ func timed(name string, run func() (string, error)) (artifacts.Check, error) {
 	return c, nil
 }
 
-// config is what house.py reads.
-func (g *Gate) config(h House, parts []*part) ([]byte, error) {
-	limit := g.Limit
+// config is what house.py reads: what is the same in every way of proving, and more.
+func (p *proof) config(more map[string]any) ([]byte, error) {
+	limit := p.Limit
 	if limit == 0 {
 		limit = 5 * time.Minute
 	}
-	return json.Marshal(map[string]any{
-		"python": g.Prefix + "/bin/python" + g.Series, "venv": venvDir, "house": houseDir, "tmp": tmpDir,
-		"jobs": max(1, g.Jobs), "limit": limit.Seconds(), "wheels": parts, "skip": h.ImportSkip, "absent": g.Absent, "strays": strays,
+	config := p.places()
+	maps.Copy(config, map[string]any{
+		"jobs": max(1, p.Jobs), "limit": limit.Seconds(), "wheels": p.parts, "skip": p.house.ImportSkip, "absent": p.Absent, "strays": strays,
 	})
+	maps.Copy(config, more)
+	return json.Marshal(config)
 }
 
 // installApt installs what apt.txt lists.
-func (g *Gate) installApt(ctx context.Context, c *engine.Container, h House) (string, error) {
-	text, err := os.ReadFile(filepath.Join(h.Dir, "apt.txt"))
+func (p *proof) installApt(ctx context.Context, c *engine.Container) (string, error) {
+	if p.aptErr != nil {
+		return "", p.aptErr
+	}
+	files, err := p.Distros.Files(ctx, p.Target, p.Base, p.apt)
 	if err != nil {
 		return "", err
 	}
-	packages, err := listed(string(text), h.Apt)
-	if err != nil {
-		return "", err
-	}
-	files, err := g.Distros.Files(ctx, g.Target, g.Base, packages)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%d packages", len(packages)), g.Distros.Install(ctx, c, files)
+	return fmt.Sprintf("%d packages", len(p.apt)), p.Distros.Install(ctx, c, files)
 }
 
 // listed are the packages that apt.txt lists.
@@ -195,48 +257,29 @@ func notOverwritten(dir string, parts []*part, site string) (string, error) {
 	return strings.Join(notes, "\n"), nil
 }
 
-// putHouse copies the wheels, what installs them, and the proof into the
-// container.
-func putHouse(ctx context.Context, c *engine.Container, dir string, config []byte) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*.whl"))
-	if err != nil {
-		return err
-	}
-	names = append(names, filepath.Join(dir, "requirements.txt"))
+// putHouse copies wheels, what installs them, and the proof into the container.
+func putHouse(ctx context.Context, c *engine.Container, dir string, wheels []string, config []byte) error {
 	r, w := io.Pipe()
 	go func() {
 		tw := tar.NewWriter(w)
-		err := writeHouse(tw, names, config)
+		err := writeHouse(tw, dir, append([]string{"requirements.txt"}, wheels...), config)
 		if err == nil {
 			err = tw.Close()
 		}
 		w.CloseWithError(err)
 	}()
-	err = c.Put(ctx, "/", r)
+	err := c.Put(ctx, "/", r)
 	// The writer may be waiting for a reader that has given up.
 	r.CloseWithError(errors.New("the container takes no more"))
 	return err
 }
 
-func writeHouse(tw *tar.Writer, names []string, config []byte) error {
-	for _, h := range []tar.Header{
-		{Name: houseDir, Typeflag: tar.TypeDir, Mode: 0o755},
-		{Name: proofDir, Typeflag: tar.TypeDir, Mode: 0o755},
-		{Name: tmpDir, Typeflag: tar.TypeDir, Mode: 0o755, Uid: 1000, Gid: 1000},
-		{Name: proofDir + "/house.py", Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(houseScript))},
-		{Name: proofDir + "/config.json", Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(config))},
-	} {
-		h.Name = strings.TrimPrefix(h.Name, "/")
-		if err := tw.WriteHeader(&h); err != nil {
-			return err
-		}
-		content := map[string][]byte{"house.py": houseScript, "config.json": config}[filepath.Base(h.Name)]
-		if _, err := tw.Write(content); err != nil {
-			return err
-		}
+func writeHouse(tw *tar.Writer, dir string, names []string, config []byte) error {
+	if err := putProof(tw, config); err != nil {
+		return err
 	}
 	for _, name := range names {
-		if err := writeFile(tw, strings.TrimPrefix(houseDir, "/")+"/"+filepath.Base(name), name); err != nil {
+		if err := writeFile(tw, strings.TrimPrefix(houseDir, "/")+"/"+name, filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
@@ -263,68 +306,81 @@ func writeFile(tw *tar.Writer, name, file string) error {
 // notInstalled is said of what house.py does only with what is installed.
 const notInstalled = "not run: the house does not install"
 
-func notRun(names []string) (checks []artifacts.Check) {
-	for _, name := range names {
-		checks = append(checks, artifacts.Check{Name: name, Detail: notInstalled})
-	}
-	return checks
+// said is what house.py tells.
+type said struct {
+	checks  map[string]artifacts.Check
+	records map[string]json.RawMessage // by wheel
+	full    string                     // why the whole house is to be proved
 }
 
-// phase runs a part of house.py. What does not tell of itself has failed.
-func (g *Gate) phase(ctx context.Context, c *engine.Container, name, user string, want []string, log io.Writer) ([]artifacts.Check, error) {
-	python := g.Prefix + "/bin/python" + g.Series
-	results := fmt.Sprintf("%s/%s.json", tmpDir, name)
+// maxResults is how much house.py may tell.
+const maxResults = 64 << 20
+
+// run runs house.py. A check that does not tell of itself has failed.
+func (p *proof) run(ctx context.Context, c *engine.Container) (*said, error) {
+	var told limited
 	var tail lastBytes
-	out := io.MultiWriter(log, &tail)
 	err := c.Exec(ctx, engine.Command{
-		Argv: []string{python, "-I", "-B", "-u", proofDir + "/house.py", name, proofDir + "/config.json", results},
-		Env:  []string{"LC_ALL=C.UTF-8", "HOME=" + tmpDir}, User: user, Dir: tmpDir, Stdout: out, Stderr: out,
+		Argv: p.Gate.house("prove"), Env: []string{"LC_ALL=C.UTF-8", "HOME=/root"}, User: "0:0", Dir: "/",
+		Stdout: &told, Stderr: io.MultiWriter(p.log, &tail),
 	})
 	if err != nil && (!errors.As(err, new(*engine.ExitError)) || engine.IsGone(err)) {
 		return nil, err
 	}
-	said := map[string]artifacts.Check{}
-	if text, err := readFile(ctx, c, results); err == nil {
-		var list []artifacts.Check
-		if err := json.Unmarshal(text, &list); err != nil {
-			return nil, fmt.Errorf("results of %s: %w", name, err)
+	s := &said{checks: map[string]artifacts.Check{}, records: map[string]json.RawMessage{}}
+	for line := range bytes.Lines(told) {
+		var one struct {
+			Check   *artifacts.Check
+			Records map[string]json.RawMessage
+			Full    string
 		}
-		for _, check := range list {
-			said[check.Name] = check
+		if err := json.Unmarshal(line, &one); err != nil {
+			return nil, fmt.Errorf("results of house.py: %w", err)
 		}
-	} else if engine.IsGone(err) || ctx.Err() != nil {
-		return nil, err
+		if one.Check != nil {
+			s.checks[one.Check.Name] = *one.Check
+		}
+		maps.Copy(s.records, one.Records)
+		s.full += one.Full
 	}
-	checks := notRun(want)
-	for i, name := range want {
-		if check, ok := said[name]; ok {
-			checks[i] = check
-		} else if err != nil {
-			checks[i].Detail = fmt.Sprintf("did not finish: %v: %s", err, strings.TrimSpace(string(tail)))
+	for _, name := range allChecks {
+		if _, ok := s.checks[name]; ok || name == aptCheck || name == filesCheck {
+			continue
 		}
+		check := artifacts.Check{Name: name, Detail: notInstalled}
+		if err != nil {
+			check.Detail = fmt.Sprintf("did not finish: %v: %s", err, strings.TrimSpace(string(tail)))
+		}
+		s.checks[name] = check
 	}
-	return checks, nil
+	return s, nil
 }
 
-// maxResults is the largest file of results that is read.
-const maxResults = 64 << 20
+func ordered(checks map[string]artifacts.Check) (list []artifacts.Check) {
+	for _, name := range allChecks {
+		list = append(list, checks[name])
+	}
+	return list
+}
 
-// readFile reads a file of the container.
-func readFile(ctx context.Context, c *engine.Container, path string) ([]byte, error) {
-	stream, err := c.Get(ctx, path)
-	if err != nil {
-		return nil, err
+func allOK(checks map[string]artifacts.Check) bool {
+	for _, c := range checks {
+		if !c.OK {
+			return false
+		}
 	}
-	defer stream.Close()
-	members := tar.NewReader(stream)
-	h, err := members.Next()
-	if err != nil {
-		return nil, err
+	return true
+}
+
+// limited is a text that does not grow without end.
+type limited []byte
+
+func (l *limited) Write(p []byte) (int, error) {
+	if len(*l)+len(p) > maxResults {
+		return 0, fmt.Errorf("more than %d bytes of results", maxResults)
 	}
-	if h.Typeflag != tar.TypeReg || h.Size > maxResults {
-		return nil, fmt.Errorf("%s: type %q and %d bytes", path, h.Typeflag, h.Size)
-	}
-	return io.ReadAll(members)
+	*l = append(*l, p...)
+	return len(p), nil
 }
 
 // lastBytes keeps the end of what is written to it.

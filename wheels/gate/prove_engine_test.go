@@ -5,7 +5,6 @@ package gate
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,7 +142,10 @@ func TestProveFaults(t *testing.T) {
 	g := offline(t)
 	g.Limit = 5 * time.Second
 	details, failed := prove(t, g, h)
-	want := slices.DeleteFunc(slices.Clone(allChecks), func(name string) bool { return name == "apt packages install" })
+	var want []string
+	for _, name := range allChecks[1:] {
+		want = append(want, strings.TrimPrefix(name, "house: "))
+	}
 	if diff := cmp.Diff(want, failed); diff != "" {
 		t.Error(diff)
 	}

@@ -66,7 +66,11 @@ type scan struct {
 	size      int64
 	compiled  int
 	cargo     bool
+	crates    []File
 }
+
+// maxCargo is how many manifests and locks of cargo are kept.
+const maxCargo = 2000
 
 func (s *scan) member(hdr *tar.Header, r io.Reader) error {
 	name := strings.TrimSuffix(hdr.Name, "/")
@@ -95,11 +99,16 @@ func (s *scan) member(hdr *tar.Header, r io.Reader) error {
 		r = io.TeeReader(r, sum)
 	}
 	var err error
-	switch rel {
-	case "pyproject.toml":
+	base := path.Base(name)
+	switch {
+	case rel == "pyproject.toml":
 		s.pyproject, err = small(hdr, r, strict.MaxSize)
-	case "PKG-INFO":
+	case rel == "PKG-INFO":
 		s.info, err = small(hdr, r, maxInfo)
+	case (base == "Cargo.toml" || base == "Cargo.lock") && hdr.Typeflag == tar.TypeReg && hdr.Size <= strict.MaxSize && !aside(name) && len(s.crates) < maxCargo:
+		var data []byte
+		data, err = small(hdr, r, strict.MaxSize)
+		s.crates = append(s.crates, File{name, data})
 	}
 	if err == nil && s.hashes != nil {
 		err = s.hashes.add(name, hdr, sum, r)
@@ -109,10 +118,8 @@ func (s *scan) member(hdr *tar.Header, r io.Reader) error {
 
 // count takes hints from names on what will be compiled: tests and examples are not.
 func (s *scan) count(name, rel string) {
-	for part := range strings.SplitSeq(name, "/") {
-		if hasAnyPrefix(part, "test", "example") {
-			return
-		}
+	if aside(name) {
+		return
 	}
 	switch path.Ext(name) {
 	case ".c", ".cc", ".cpp", ".cxx", ".cu", ".m", ".mm", ".pyx", ".rs", ".f", ".f77", ".f90", ".f95", ".for", ".s", ".S", ".asm", ".go", ".swg":
@@ -121,6 +128,16 @@ func (s *scan) count(name, rel string) {
 	if path.Base(rel) == "Cargo.toml" && strings.Count(rel, "/") <= 2 {
 		s.cargo = true
 	}
+}
+
+// aside is whether a file belongs to tests or examples.
+func aside(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if hasAnyPrefix(part, "test", "example") {
+			return true
+		}
+	}
+	return false
 }
 
 // small takes the bytes of a file that is small; never nil.

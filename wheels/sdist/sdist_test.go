@@ -162,6 +162,9 @@ func TestOpen(t *testing.T) {
 			if !s.Newest.Equal(noon) || s.Compiled != 1 || !s.HasCargo || s.Size != int64(len(pkgInfo)+7+6+9) {
 				t.Errorf("newest %v, compiled %d, cargo %v, size %d", s.Newest, s.Compiled, s.HasCargo, s.Size)
 			}
+			if diff := cmp.Diff([]File{{"src/native/Cargo.toml", []byte("[package]")}}, s.Cargo); diff != "" {
+				t.Error(diff)
+			}
 			if diff := cmp.Diff(System{Requires: []string{"setuptools>=40.8.0"}, Backend: "setuptools.build_meta:__legacy__"}, s.Build); diff != "" {
 				t.Error(diff)
 			}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pybake/pybake/internal/fetch"
@@ -28,10 +30,17 @@ type Source struct {
 	Size     int64         // bytes of all files
 	Compiled int           // files in languages that are compiled, without tests and examples
 	HasCargo bool          // there is a Cargo.toml in the project, two directories down at most
+	Cargo    []File        // every Cargo.toml and Cargo.lock of the tree, without tests and examples; sorted
 
 	tree   tree
 	hash   string
 	unread error // why there are no Metadata though there is a PKG-INFO
+}
+
+// File is a small file of a source.
+type File struct {
+	Name string // in the tree: "src/rust/Cargo.lock"
+	Data []byte
 }
 
 // tree is where the files are.
@@ -94,6 +103,7 @@ func read(s *Source, sc *scan) (*Source, error) {
 		}
 		return nil, &BadError{s.File, "", "nothing that builds: neither pyproject.toml nor setup.py" + where}
 	}
+	s.Cargo = slices.SortedFunc(slices.Values(sc.crates), func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	var err error
 	s.Newest, s.Size, s.Compiled, s.HasCargo, s.hash = clamp(sc.newest), sc.size, sc.compiled, sc.cargo, sc.sum()
 	s.Build, err = system(path.Join(s.File, s.Subdirectory, "pyproject.toml"), sc.pyproject)

@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 //go:embed proof.py
@@ -217,7 +217,7 @@ func (i Image) judge(f *found, argv []string, ended error, tail string) {
 
 // fatalLine is the last line of a traceback that ends with a missing module, or
 // what the engine's runtime says of a script without its interpreter.
-var fatalLine = regexp.MustCompile(`^(?:ModuleNotFoundError|ImportError): |^exec /.*: (?:no such file or directory|exec format error|permission denied)$`)
+var fatalLine = pattern.New(`^(?:ModuleNotFoundError|ImportError): |^exec /.*: (?:no such file or directory|exec format error|permission denied)$`)
 
 // fatal is whether a command that may not know --version ended for another reason.
 func fatal(code int, tail string) bool {

@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"github.com/pybake/pybake/internal/image/layer"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 )
 
 // compilers are names of programs that make programs, with a triplet before or
 // a version behind: "x86_64-linux-gnu-gcc-14".
-var compilers = regexp.MustCompile(`^(?:[a-z0-9_]+-linux-[a-z0-9]+-)?` +
+var compilers = pattern.New(`^(?:[a-z0-9_]+-linux-[a-z0-9]+-)?` +
 	`(?:gcc|g\+\+|cc|c\+\+|c89|c99|cpp|gfortran|tcc|clang|clang\+\+|cc1|cc1plus|collect2|lto1|f951|` +
 	`ld|ld\.bfd|ld\.gold|ld\.lld|lld|gold|as|make|gmake|cmake|rustc|cargo|go|nvcc)(?:-[0-9.]+)?$`)
 
@@ -77,7 +78,7 @@ var installers = []string{"pip", "setuptools", "wheel", "uv"}
 var installerModules = map[string]string{"pkg_resources": "setuptools", "_distutils_hack": "setuptools"}
 
 // installerPrograms are their programs.
-var installerPrograms = regexp.MustCompile(`^(?:pip[0-9.]*|uvx?|easy_install(?:-[0-9.]+)?|wheel|pipx)$`)
+var installerPrograms = pattern.New(`^(?:pip[0-9.]*|uvx?|easy_install(?:-[0-9.]+)?|wheel|pipx)$`)
 
 func (s *state) noInstaller() (f found, err error) {
 	for e := range s.Tree.All() {

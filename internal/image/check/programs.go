@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pybake/pybake/internal/elfcheck"
 	"github.com/pybake/pybake/internal/image/layer"
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // entrypointExists is "entrypoint exists".
@@ -190,7 +190,7 @@ func (s *state) executable(at string) (layer.Entry, error) {
 	return e, nil
 }
 
-var ids = regexp.MustCompile(`^([0-9]+)(?::([0-9]+))?$`)
+var ids = pattern.New(`^([0-9]+)(?::([0-9]+))?$`)
 
 // ids are those of the user.
 func (i Image) ids() (uid, gid int, err error) {

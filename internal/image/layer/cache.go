@@ -10,9 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Cache is a directory of fragments, each a file KEY.SHA256.gz, where SHA256
@@ -24,7 +25,7 @@ type Cache struct{ Dir string }
 
 const newPrefix = ".new-"
 
-var validKey = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var validKey = pattern.New(`^[A-Za-z0-9_-]{1,128}$`)
 
 // Get is the path of a fragment, if the cache has it undamaged, and notes by
 // the file's time that it was used. A damaged one is removed.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -48,7 +49,9 @@ const (
 	feedMoves    = 50
 )
 
-var feedTemplate = template.Must(template.New("entry").Parse(`<p>{{.Counts}}</p>
+var feedTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("entry").Parse(feedEntry)) })
+
+const feedEntry = `<p>{{.Counts}}</p>
 {{range .Broken}}<h3>{{.Name}}</h3>
 <p>{{.Error}}</p>
 {{with .Tail}}<pre>{{range .}}{{.}}
@@ -60,7 +63,7 @@ var feedTemplate = template.Must(template.New("entry").Parse(`<p>{{.Counts}}</p>
 <ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
 {{end}}{{with .Notes}}<h3>Notes</h3>
 <ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
-{{end}}`))
+{{end}}`
 
 // renderFeed is feed.atom. An entry is made of its own night alone, so that it stays
 // as it is in later feeds; it links to the page of the newest night, since those
@@ -136,7 +139,7 @@ func entryHTML(n *Night) (string, error) {
 		data.More = fmt.Sprintf("%s more failed.", thousands(more))
 	}
 	var b strings.Builder
-	err := feedTemplate.Execute(&b, data)
+	err := feedTemplate().Execute(&b, data)
 	return b.String(), err
 }
 

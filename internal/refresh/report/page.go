@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,24 +36,27 @@ const (
 	manyColumns  = 5  // above which a table scrolls sideways
 )
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"bytes":     bytesWords,
-	"seconds":   secondsWords,
-	"thousands": thousands,
-	"plural":    plural,
-	"day":       day,
-	"minute":    minute,
-	"iso":       rfc3339,
-	"followed":  followable,
-	"cut":       cut,
-	"class":     class,
-	"ofState":   ofState,
-	"took":      took,
-	"size":      totalSize,
-	"work":      totalSeconds,
-	"span":      span,
-	"counted":   func(n Night) []count { return counts(&n)[:len(states)] },
-}).Parse(pageHTML))
+// The templates are read when they are used: most runs write no report.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"bytes":     bytesWords,
+		"seconds":   secondsWords,
+		"thousands": thousands,
+		"plural":    plural,
+		"day":       day,
+		"minute":    minute,
+		"iso":       rfc3339,
+		"followed":  followable,
+		"cut":       cut,
+		"class":     class,
+		"ofState":   ofState,
+		"took":      took,
+		"size":      totalSize,
+		"work":      totalSeconds,
+		"span":      span,
+		"counted":   func(n Night) []count { return counts(&n)[:len(states)] },
+	}).Parse(pageHTML))
+})
 
 // page is what page.html shows.
 type page struct {
@@ -185,7 +189,7 @@ func renderPage(nights []Night) ([]byte, error) {
 		p.Charts = charts(nights)
 	}
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil {
+	if err := pageTemplate().Execute(&b, p); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/recipes"
 )
 
@@ -124,8 +124,8 @@ type meaning struct {
 }
 
 var (
-	seriesPattern     = regexp.MustCompile(`^` + number + `\.` + number + `$`)
-	prereleasePattern = regexp.MustCompile(`(\d)(a|b|rc)(\d+)\b`)
+	seriesPattern     = pattern.New(`^` + number + `\.` + number + `$`)
+	prereleasePattern = pattern.New(`(\d)(a|b|rc)(\d+)\b`)
 )
 
 func parseWant(want string) (meaning, error) {
@@ -163,7 +163,7 @@ func (m meaning) admits(first *semver.Version) (some, last bool) {
 	return some, last
 }
 
-var exactPattern = regexp.MustCompile(`^(` + number + `)\.(` + number + `)\.(` + number + `)(?:(a|b|rc)(` + number + `))?$`)
+var exactPattern = pattern.New(`^(` + number + `)\.(` + number + `)\.(` + number + `)(?:(a|b|rc)(` + number + `))?$`)
 
 // semantic is an exact version of CPython as semver compares them: 3.15.0-b.4.
 func semantic(version string) (*semver.Version, bool) {

@@ -7,18 +7,18 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/recipes"
 )
 
 var (
 	number         = `(?:0|[1-9]\d{0,3})`
-	releasePattern = regexp.MustCompile(`^(` + number + `\.` + number + `)\.` + number + `$`)
-	filePattern    = regexp.MustCompile(`^Python-((` + number + `\.` + number + `\.` + number + `)(?:(?:a|b|rc)` + number + `)?)\.(?:tar\.xz|tgz)(\.asc|\.sigstore)?$`)
-	hrefPattern    = regexp.MustCompile(`(?i)<a\s(?:[^<>]*?\s)?href\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)')`)
+	releasePattern = pattern.New(`^(` + number + `\.` + number + `)\.` + number + `$`)
+	filePattern    = pattern.New(`^Python-((` + number + `\.` + number + `\.` + number + `)(?:(?:a|b|rc)` + number + `)?)\.(?:tar\.xz|tgz)(\.asc|\.sigstore)?$`)
+	hrefPattern    = pattern.New(`(?i)<a\s(?:[^<>]*?\s)?href\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)')`)
 )
 
 // seriesOf is the series of a version: "3.13" of "3.13.5".
@@ -29,7 +29,7 @@ func seriesOf(version string) string {
 
 // list are the names in a directory of a place, "" being its root, of which the
 // pattern takes the whole.
-func (w *Watcher) list(ctx context.Context, p *place, dir string, pattern *regexp.Regexp) ([]string, error) {
+func (w *Watcher) list(ctx context.Context, p *place, dir string, pattern *pattern.Regexp) ([]string, error) {
 	var names []string
 	if p.base == nil {
 		entries, err := os.ReadDir(filepath.Join(p.dir, dir))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/pybake/pybake/artifacts/sign"
 	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/recipes"
 )
 
@@ -155,7 +155,7 @@ func SigstoreCommand(program, file, bundle, identity, issuer string) ([]string, 
 // are.
 const defaultKeys = "https://keys.openpgp.org/vks/v1/by-fingerprint/"
 
-var blockPattern = regexp.MustCompile(`(?s)-----BEGIN PGP PUBLIC KEY BLOCK-----.*?-----END PGP PUBLIC KEY BLOCK-----`)
+var blockPattern = pattern.New(`(?s)-----BEGIN PGP PUBLIC KEY BLOCK-----.*?-----END PGP PUBLIC KEY BLOCK-----`)
 
 // keys are the armored keys of a signer, and perhaps those of others: their
 // fingerprints are not looked at yet. Beside them is what kept others from coming.
