@@ -138,7 +138,9 @@ func (b *Builder) makeToolchain(ctx context.Context, p *Plan, t *toolchain, owne
 		}
 		below = distro.Below{Ref: under.image, Packages: slices.Concat(under.pin.Packages, own)}
 	}
-	_, release, err := b.queue.acquire(ctx, 0, 0)
+	// Before any build, for builds wait for it. So whoever asks for a toolchain must
+	// not have a place in the queue himself.
+	_, release, err := b.queue.acquire(ctx, time.Hour, 0)
 	if err != nil {
 		return err
 	}
