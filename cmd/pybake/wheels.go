@@ -53,12 +53,12 @@ requirements.txt and pylock.toml with their hashes, and apt.txt, the packages of
 the distro that they need.
 
 A wheel of the lock that fits is taken once its hash and its contents were
-checked. Where none fits, the sdist is built: in a throwaway container with no
-network, with build requirements that were resolved once and are pinned with
-hashes in pybake.lock. A package that fails stops no other; all failures are
-told together, and the next run builds only what is missing. In the end the
-whole house is installed, imported and checked in a clean container with neither
-compiler nor network.
+checked. Where none fits, the sdist is built: in a container with no network and
+nothing of another build, with build requirements that were resolved once and
+are pinned with hashes in pybake.lock. A package that fails stops no other; all
+failures are told together, and the next run builds only what is missing. In the
+end the whole house is installed, imported and checked in a clean container with
+neither compiler nor network.
 
 LOCK is a requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock,
 pdm.lock or Pipfile.lock; without one it is what pybake.toml says. What it needs

@@ -318,8 +318,8 @@ def build_wheel(d, settings=None, m=None):
 func warm(t *testing.T, b *Builder) {
 	b = b.with(1<<30, 200, time.Minute)
 	spare := func() *worker {
-		b.Warm(t.Context())
-		b.Warm(t.Context()) // one is enough
+		b.Warm(t.Context(), 9)
+		b.Warm(t.Context(), 9) // one is enough
 		w := <-b.workers
 		b.workers <- w
 		return w
@@ -345,12 +345,12 @@ func warm(t *testing.T, b *Builder) {
 	if exists(t, b, last.ID) {
 		t.Error("the spare container is left")
 	}
-	if b.Warm(t.Context()); b.coming != 0 {
+	if b.Warm(t.Context(), 9); b.coming != 0 || b.alive != 2 { // those of the runs
 		t.Error("a closed builder starts a container")
 	}
 	// No image: the error is that of Start.
 	none := &Builder{Engine: b.Engine, Image: "pybake-build-test/no-such-image:1", Limit: time.Minute, Envs: b.Envs}
-	none.Warm(t.Context())
+	none.Warm(t.Context(), 1)
 	if _, err := none.Start(t.Context(), backend("")); err == nil || !strings.Contains(fmt.Sprint(err), "no-such-image") {
 		t.Error(err)
 	}
