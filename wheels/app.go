@@ -193,6 +193,7 @@ func (b *Builder) App(ctx context.Context, p *Plan) (*AppWheel, error) {
 	case err != nil && !errors.Is(err, artifacts.ErrNotFound):
 		return nil, err
 	}
+	defer b.closeBuilders(ctx)
 	built, failed := t.built(ctx)
 	switch {
 	case failed == nil:

@@ -26,7 +26,7 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	builder := t.tools.builder(t.b, t.p, max(t.memory(), t.b.queue.memory/int64(t.b.queue.cores)))
 	if t.p.again && len(packages) > 0 && slices.Equal(packages, t.pin.Packages) {
 		ref, labels := t.prepared(packages)
-		if builder, err = builder.Prepare(ctx, ref, labels, files); err != nil {
+		if builder, err = t.tools.prepare(ctx, builder, ref, labels, files); err != nil {
 			return err
 		}
 		files = nil
