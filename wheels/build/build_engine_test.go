@@ -32,6 +32,7 @@ func TestContainer(t *testing.T) {
 		{"pure", pure},
 		{"extension", extension},
 		{"requirements", requirements},
+		{"rebuild", rebuild},
 		{"surroundings", surroundings},
 		{"sealed", sealed},
 		{"network", network},
@@ -205,6 +206,40 @@ def get_requires_for_build_wheel(settings=None):
 	job.Wheels = []Wheel{{Path: os.DevNull, Name: "none-1-py3-none-any.whl"}}
 	if _, err := b.Start(t.Context(), job); err == nil || tailOf(err) != nil || !strings.Contains(err.Error(), "build requirement none-1-py3-none-any.whl: zip: not a valid zip file") {
 		t.Error(err)
+	}
+}
+
+// rebuild asks the backend only if it has not built, and only believes that it needs
+// more if it says so.
+func rebuild(t *testing.T, b *Builder) {
+	const asks = `
+def get_requires_for_build_wheel(settings=None):
+    print("asked")
+    return ["wheel"]
+`
+	for _, tt := range []struct {
+		name, code string
+		known      []string
+		asked      []string
+		fails, log bool
+	}{
+		{"builds", pureBackend + asks, nil, nil, false, false},
+		{"lacks", asks + "def build_wheel(d, c=None, m=None): import wheel\n", nil, []string{"wheel"}, false, true},
+		{"fails", asks + "def build_wheel(d, c=None, m=None): 1/0\n", []string{"wheel"}, nil, true, true},
+	} {
+		var log bytes.Buffer
+		job := backend(tt.code)
+		job.Log = &log
+		asked, name, err := start(t, b, job).Rebuild(t.Context(), tt.known, t.TempDir())
+		if !slices.Equal(asked, tt.asked) || (name != "") != (asked == nil && err == nil) || (err != nil) != tt.fails {
+			t.Errorf("%s: %q, %q, %v", tt.name, asked, name, err)
+		}
+		if failed, ok := errors.AsType[*FailedError](err); tt.fails && (!ok || failed.Step != wheelHook || strings.Contains(fmt.Sprint(failed.Tail), "asked")) {
+			t.Errorf("%s: %v: %q", tt.name, err, tailOf(err))
+		}
+		if strings.Contains(log.String(), "asked") != tt.log {
+			t.Errorf("%s: %s", tt.name, log.String())
+		}
 	}
 }
 
