@@ -68,7 +68,7 @@ type Wheel struct {
 	// keep in pybake.toml: "tests", "headers", "sources", "docs", "metadata", "typing".
 	Keep []string `toml:"keep" json:"-"`
 
-	Memory  int    `toml:"memory" json:"-"`  // MiB that one build may take, if it is more than usual
+	Memory  int    `toml:"memory" json:"-"`  // MiB that one build may take, with what it writes, if it is more than usual
 	Minutes int    `toml:"minutes" json:"-"` // a typical build on 2 cores; it may take three times that, and always an hour
 	Note    string `toml:"note" json:"-"`    // what a person should know when it fails: "needs Rust"
 

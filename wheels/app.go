@@ -194,6 +194,7 @@ func (b *Builder) App(ctx context.Context, p *Plan) (*AppWheel, error) {
 		return nil, err
 	}
 	defer b.closeAsker(ctx)
+	defer b.closeBuilders(ctx)
 	built, failed := t.built(ctx)
 	switch {
 	case failed == nil:

@@ -108,6 +108,7 @@ func newWorkshop(t *testing.T) *workshop {
 // removeImages removes the images that stand on the base of this test, and that.
 func (w *workshop) removeImages(t *testing.T) {
 	ctx := context.Background()
+	w.closing.Wait()
 	pins, err := w.Pins.Read()
 	if err != nil {
 		t.Fatal(err)

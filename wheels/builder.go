@@ -44,7 +44,7 @@ type Builder struct {
 	mu      sync.Mutex
 	images  map[string]*toolchain // by the packages asked for
 	envs    *build.Environments
-	closing sync.WaitGroup // of what built the wheels
+	closing sync.WaitGroup // runs and builders that are no longer needed
 	steps   []artifacts.Step
 	noted   map[string]bool
 	apt     asker

@@ -9,8 +9,8 @@
 //	fetch     by hash, from where the lock says or an index has it
 //	pin       for an sdist: what builds it, resolved once to wheels with hashes, with
 //	          what its backend asks for at run time; into pybake.lock
-//	build     a throwaway container with no network; the result is an artifact of kind
-//	          "wheel" under its own key, shared between locks
+//	build     a container with no network and nothing of another build; the result is
+//	          an artifact of kind "wheel" under its own key, shared between locks
 //	check     every wheel: name, structure, RECORD, tags true to content
 //	apt       which packages of the distro the shared libraries need
 //	prove     the whole house installed and imported in a clean container

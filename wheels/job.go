@@ -28,7 +28,7 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	t.installed = packages
 	if t.p.again && len(packages) > 0 && slices.Equal(packages, t.pin.Packages) {
 		ref, labels := t.prepared(packages)
-		if builder, err = builder.Prepare(ctx, ref, labels, files); err != nil {
+		if builder, err = t.tools.prepare(ctx, builder, ref, labels, files); err != nil {
 			return err
 		}
 		files = nil
@@ -39,7 +39,7 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 		ConfigSettings: t.configSettings(), Env: t.env(), Path: t.rustPath, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
 	})
 	if err == nil && t.b.queue.waits() {
-		builder.Warm(ctx) // for the next
+		builder.Warm(ctx, t.b.queue.cores) // for the next
 	}
 	return err
 }

@@ -283,8 +283,9 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 	if err != nil {
 		return nil, err
 	}
-	if !t.b.Verify { // the session's end waits for it
-		go func(job *build.Run) { _ = job.Close(ctx) }(t.job)
+	if !t.b.Verify { // its container is for the next
+		job := t.job
+		t.b.closing.Go(func() { _ = job.Close(ctx) })
 		t.job = nil
 	}
 	t.step = "check"

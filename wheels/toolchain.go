@@ -3,6 +3,7 @@ package wheels
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,7 @@ type toolchain struct {
 
 	mu       sync.Mutex
 	builders map[limits]*build.Builder
+	prepared []*build.Builder
 }
 
 // builder makes the containers of builds that may need so much memory and time.
@@ -57,15 +59,24 @@ func (b *Builder) environments(image string, p *Plan) *build.Environments {
 	return b.envs
 }
 
-// close removes containers that wait.
-func (t *toolchain) close(ctx context.Context) {
+// take takes the builders that there are.
+func (t *toolchain) take() (all []*build.Builder) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, builder := range t.builders {
-		wg.Go(func() { builder.Close(ctx) })
+	all = slices.Concat(slices.Collect(maps.Values(t.builders)), t.prepared)
+	t.builders, t.prepared = nil, nil
+	return all
+}
+
+// prepare is builder.Prepare; what it returns is closed with the others.
+func (t *toolchain) prepare(ctx context.Context, builder *build.Builder, ref string, labels map[string]string, wheels []build.Wheel) (*build.Builder, error) {
+	made, err := builder.Prepare(ctx, ref, labels, wheels)
+	if err == nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.prepared = append(t.prepared, made)
 	}
-	wg.Wait()
+	return made, err
 }
 
 // toolOwner is in whose name the packages of a toolchain are pinned: "wheels 3.13",

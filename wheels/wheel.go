@@ -35,7 +35,7 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 		})
 	}
 	wg.Wait()
-	b.closing.Go(func() { b.closeBuilders(ctx) })
+	b.closeBuilders(ctx)
 	failures = slices.DeleteFunc(failures, func(f *Failure) bool { return f == nil })
 	var err error
 	if len(failures) > 0 && ctx.Err() == nil {
@@ -48,14 +48,27 @@ func (b *Builder) wheels(ctx context.Context, p *Plan) ([]*Wheel, error) {
 	return out, err
 }
 
-// closeBuilders removes containers that wait for a build, and environments.
+// closeBuilders begins to remove containers that wait for a build, and environments. What
+// cannot be removed, the session's end tells of.
 func (b *Builder) closeBuilders(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []*build.Builder
 	for _, t := range b.images {
-		t.close(ctx)
+		all = append(all, t.take()...)
 	}
-	if b.envs != nil {
-		b.envs.Close(ctx)
-	}
+	envs := b.envs
+	b.envs = nil
+	b.closing.Go(func() {
+		var wg sync.WaitGroup
+		for _, builder := range all {
+			wg.Go(func() { _ = builder.Close(ctx) })
+		}
+		wg.Wait()
+		if envs != nil {
+			_ = envs.Close(ctx)
+		}
+	})
 }
 
 func count(n int, what string) string {

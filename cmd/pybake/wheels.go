@@ -53,10 +53,10 @@ requirements.txt and pylock.toml with their hashes, and apt.txt, the packages of
 the distro that they need.
 
 A wheel of the lock that fits is taken once its hash and its contents were
-checked. Where none fits, the sdist is built: in a throwaway container with no
-network, with build requirements that were resolved once and are pinned with
-hashes in pybake.lock. A package that fails stops no other; all failures are
-told together, with the lines of a recipe that mend them where the log tells what
+checked. Where none fits, the sdist is built: in a container with no network and
+nothing of another build, with build requirements that were resolved once and
+are pinned with hashes in pybake.lock. A package that fails stops no other; all
+failures are told together, with the lines of a recipe that mend them where the log tells what
 was missing, and the next run builds only what is missing. In the end the whole
 house is installed, imported and checked in a clean container with neither
 compiler nor network. The engine keeps the container of the last house as an

@@ -53,6 +53,7 @@ type Builder struct {
 	mu      sync.Mutex
 	workers chan *worker // clean ones, and nil for each that did not come about
 	coming  int          // how many of them come, or wait, and are nobody's
+	alive   int          // how many there are, with those that are starting
 	closed  bool
 	own     *Environments
 }

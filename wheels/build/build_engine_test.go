@@ -32,6 +32,7 @@ func TestContainer(t *testing.T) {
 		{"pure", pure},
 		{"extension", extension},
 		{"requirements", requirements},
+		{"rebuild", rebuild},
 		{"surroundings", surroundings},
 		{"sealed", sealed},
 		{"network", network},
@@ -208,6 +209,40 @@ def get_requires_for_build_wheel(settings=None):
 	}
 }
 
+// rebuild asks the backend only if it has not built, and only believes that it needs
+// more if it says so.
+func rebuild(t *testing.T, b *Builder) {
+	const asks = `
+def get_requires_for_build_wheel(settings=None):
+    print("asked")
+    return ["wheel"]
+`
+	for _, tt := range []struct {
+		name, code string
+		known      []string
+		asked      []string
+		fails, log bool
+	}{
+		{"builds", pureBackend + asks, nil, nil, false, false},
+		{"lacks", asks + "def build_wheel(d, c=None, m=None): import wheel\n", nil, []string{"wheel"}, false, true},
+		{"fails", asks + "def build_wheel(d, c=None, m=None): 1/0\n", []string{"wheel"}, nil, true, true},
+	} {
+		var log bytes.Buffer
+		job := backend(tt.code)
+		job.Log = &log
+		asked, name, err := start(t, b, job).Rebuild(t.Context(), tt.known, t.TempDir())
+		if !slices.Equal(asked, tt.asked) || (name != "") != (asked == nil && err == nil) || (err != nil) != tt.fails {
+			t.Errorf("%s: %q, %q, %v", tt.name, asked, name, err)
+		}
+		if failed, ok := errors.AsType[*FailedError](err); tt.fails && (!ok || failed.Step != wheelHook || strings.Contains(fmt.Sprint(failed.Tail), "asked")) {
+			t.Errorf("%s: %v: %q", tt.name, err, tailOf(err))
+		}
+		if strings.Contains(log.String(), "asked") != tt.log {
+			t.Errorf("%s: %s", tt.name, log.String())
+		}
+	}
+}
+
 // surroundings are what a hook finds around it.
 func surroundings(t *testing.T, b *Builder) {
 	job := backend(`
@@ -318,8 +353,8 @@ def build_wheel(d, settings=None, m=None):
 func warm(t *testing.T, b *Builder) {
 	b = b.with(1<<30, 200, time.Minute)
 	spare := func() *worker {
-		b.Warm(t.Context())
-		b.Warm(t.Context()) // one is enough
+		b.Warm(t.Context(), 9)
+		b.Warm(t.Context(), 9) // one is enough
 		w := <-b.workers
 		b.workers <- w
 		return w
@@ -345,12 +380,12 @@ func warm(t *testing.T, b *Builder) {
 	if exists(t, b, last.ID) {
 		t.Error("the spare container is left")
 	}
-	if b.Warm(t.Context()); b.coming != 0 {
+	if b.Warm(t.Context(), 9); b.coming != 0 || b.alive != 2 { // those of the runs
 		t.Error("a closed builder starts a container")
 	}
 	// No image: the error is that of Start.
 	none := &Builder{Engine: b.Engine, Image: "pybake-build-test/no-such-image:1", Limit: time.Minute, Envs: b.Envs}
-	none.Warm(t.Context())
+	none.Warm(t.Context(), 1)
 	if _, err := none.Start(t.Context(), backend("")); err == nil || !strings.Contains(fmt.Sprint(err), "no-such-image") {
 		t.Error(err)
 	}

@@ -90,7 +90,12 @@ func (e *Environments) open(ctx context.Context) (*keeper, error) {
 	e.opening.Lock()
 	defer e.opening.Unlock()
 	if e.keeper != nil {
-		return e.keeper, nil
+		if !e.keeper.dead() {
+			return e.keeper, nil
+		}
+		if err := e.keeper.Remove(ctx); err != nil {
+			return nil, err
+		}
 	}
 	v, err := e.space(ctx)
 	if err != nil {
@@ -130,6 +135,16 @@ func (e *Environments) Close(ctx context.Context) error {
 	return err
 }
 
+// dead is whether the keeper is no more.
+func (k *keeper) dead() bool {
+	select {
+	case <-k.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // listen passes answers on to those who wait for them.
 func (k *keeper) listen() {
 	for {
@@ -157,7 +172,7 @@ func (k *keeper) listen() {
 }
 
 // do sends a request with a tar and waits for the answer.
-func (k *keeper) do(kind byte, request map[string]any, write func(*tar.Writer) error) error {
+func (k *keeper) do(ctx context.Context, kind byte, request map[string]any, write func(*tar.Writer) error) error {
 	c := make(chan filled, 1)
 	k.mu.Lock()
 	if k.waiting == nil {
@@ -170,7 +185,13 @@ func (k *keeper) do(kind byte, request map[string]any, write func(*tar.Writer) e
 	k.waiting[k.last] = c
 	k.mu.Unlock()
 	err := k.send(kind, request, write)
-	f, ok := <-c
+	var f filled
+	ok := false
+	select {
+	case f, ok = <-c:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	switch {
 	case !ok:
 		<-k.ended
@@ -209,7 +230,7 @@ func (e *Environments) ensure(ctx context.Context, wheels []Wheel) (string, erro
 	return dir, e.once(ctx, name, func() error {
 		for i, w := range wheels {
 			err := e.once(ctx, sums[i], func() error {
-				return keeper.do('W', map[string]any{"wheel": sums[i]}, func(t *tar.Writer) error {
+				return keeper.do(ctx, 'W', map[string]any{"wheel": sums[i]}, func(t *tar.Writer) error {
 					return e.tree(t, dir).wheel(w, true, false)
 				})
 			})
@@ -217,7 +238,7 @@ func (e *Environments) ensure(ctx context.Context, wheels []Wheel) (string, erro
 				return fmt.Errorf("build requirement %s: %w", w.Name, err)
 			}
 		}
-		return keeper.do('L', map[string]any{"env": name, "wheels": sums}, func(t *tar.Writer) error {
+		return keeper.do(ctx, 'L', map[string]any{"env": name, "wheels": sums}, func(t *tar.Writer) error {
 			tree := e.tree(t, dir)
 			return cmp.Or(tree.interpreter(), tree.wheels(wheels, false, true))
 		})

@@ -139,6 +139,27 @@ func TestEnviron(t *testing.T) {
 	}
 }
 
+func TestTmpfs(t *testing.T) {
+	const memory = 1 << 30
+	all := tmpfs(memory)
+	if want := "exec,nosuid,nodev,mode=755,uid=1000,gid=1000,size=536870912,nr_inodes=131072"; all[Dir] != want {
+		t.Error(all[Dir])
+	}
+	if want := "exec,nosuid,nodev,mode=1777,size=268435456,nr_inodes=65536"; all["/tmp"] != want {
+		t.Error(all["/tmp"])
+	}
+	var sum int64
+	for _, share := range places {
+		sum += memory / share
+	}
+	if sum > memory*15/16 { // else a full disk is out of memory
+		t.Errorf("%d of %d bytes", sum, memory)
+	}
+	if options := tmpfs(0)["/tmp"]; strings.Contains(options, "size") {
+		t.Error(options)
+	}
+}
+
 func TestStartRefused(t *testing.T) {
 	src := source(nil)
 	for want, job := range map[string]Job{

@@ -21,7 +21,7 @@ type record struct {
 	written int64
 	line    []byte   // the line that has not ended; at most maxLine of it
 	tail    []string // the last lines, at most tailSize
-	hosts   []string // that build.py was asked for, in order
+	hosts   []string // that serve.py was asked for, in order
 }
 
 func (r *record) Write(p []byte) (int, error) {
@@ -54,7 +54,7 @@ func (r *record) pass(p []byte) error {
 	return err
 }
 
-const asked = "pybake: the build asks for " // as in build.py
+const asked = "pybake: the build asks for " // as in serve.py
 
 func (r *record) endLine() {
 	line := printable(string(r.line))

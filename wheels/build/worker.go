@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pybake/pybake/internal/engine"
@@ -35,6 +36,7 @@ type worker struct {
 	*engine.Container
 	*line
 	since time.Time
+	died  func() // tells the builder
 	stop  context.CancelFunc
 	ended chan struct{} // closed when serve.py has ended
 	err   error         // what it ended with; to be read when ended is closed
@@ -62,8 +64,13 @@ func tmpfs(memory int64) map[string]string {
 	return out
 }
 
-// fresh starts a worker.
-func (b *Builder) fresh(ctx context.Context) (*worker, error) {
+// fresh starts a worker, which the caller has counted.
+func (b *Builder) fresh(ctx context.Context) (w *worker, err error) {
+	defer func() {
+		if err != nil {
+			b.died()
+		}
+	}()
 	spec := engine.Spec{
 		Image: b.Image, Purpose: "wheel", Memory: b.Memory, PIDs: b.PIDs,
 		NoNames: true, ReadOnly: true, Tmpfs: tmpfs(b.Memory),
@@ -86,7 +93,7 @@ func (b *Builder) fresh(ctx context.Context) (*worker, error) {
 		return nil, err
 	}
 	argv := []string{b.interpreter(), "-I", "-S", "-B", "-c", serveText, hookText}
-	w := &worker{Container: c, since: time.Now()}
+	w = &worker{Container: c, since: time.Now(), died: sync.OnceFunc(b.died)}
 	w.line, w.stop, w.ended = talk(ctx, c, append(argv, slices.Sorted(maps.Keys(places))...), &w.err)
 	return w, nil
 }
@@ -125,6 +132,7 @@ func (r *reply) Write(p []byte) (int, error) {
 
 // remove removes the container, and with it all that runs there.
 func (w *worker) remove(ctx context.Context) error {
+	defer w.died()
 	w.stop()
 	err := w.Remove(ctx)
 	<-w.ended
@@ -163,11 +171,13 @@ func (w *worker) clean(ctx context.Context) (left string, err error) {
 }
 
 // Warm begins to start a worker that a Start takes later, unless one comes or waits
-// already. A start that fails is found out by that Start, which tries by itself.
-func (b *Builder) Warm(ctx context.Context) {
+// already, or there are n. A start that fails is found out by that Start, which tries by
+// itself.
+func (b *Builder) Warm(ctx context.Context, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.coming == 0 && !b.closed {
+	if b.coming == 0 && b.alive < n && !b.closed {
+		b.alive++
 		b.promise(func() *worker {
 			w, err := b.fresh(ctx)
 			if err != nil {
@@ -176,6 +186,13 @@ func (b *Builder) Warm(ctx context.Context) {
 			return w
 		})
 	}
+}
+
+// died notes that there is a worker less.
+func (b *Builder) died() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.alive--
 }
 
 // promise notes that a worker comes, or nil. The caller holds b.mu.
@@ -190,10 +207,11 @@ func (b *Builder) promise(bring func() *worker) {
 // release gives a worker back: a clean one waits for the next job.
 func (b *Builder) release(ctx context.Context, w *worker) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.closed {
+		b.mu.Unlock()
 		return w.remove(ctx)
 	}
+	defer b.mu.Unlock()
 	b.promise(func() *worker {
 		left, err := w.clean(ctx)
 		if err == nil && left == "" && time.Since(w.since) < workerLife {
@@ -208,10 +226,11 @@ func (b *Builder) release(ctx context.Context, w *worker) error {
 // giveBack gives back a worker that had no job.
 func (b *Builder) giveBack(ctx context.Context, w *worker) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.closed {
+		b.mu.Unlock()
 		return w.remove(ctx)
 	}
+	defer b.mu.Unlock()
 	b.promise(func() *worker { return w })
 	return nil
 }
@@ -247,6 +266,8 @@ func (b *Builder) take(ctx context.Context) (w *worker, used bool, err error) {
 		coming := b.coming > 0
 		if coming {
 			b.coming--
+		} else {
+			b.alive++
 		}
 		b.mu.Unlock()
 		if !coming {
