@@ -60,9 +60,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -70,14 +68,6 @@ import (
 	"os/signal"
 	"syscall"
 )
-
-// options are the flags.
-type options struct {
-	rounds                               int
-	json, keep                           bool
-	pybake, store                        string
-	docker, buildkit, uv, python, source string
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -93,45 +83,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "refresh" {
-		return runRefresh(ctx, args[1:])
-	}
-	if len(args) == 0 || args[0] != "image" {
+	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh}
+	if len(args) == 0 || comparisons[args[0]] == nil {
 		return errors.New("usage: bench image|refresh [flags]; bench image --help")
 	}
-	var o options
-	flags := flag.NewFlagSet("bench image", flag.ContinueOnError)
-	flags.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
-	flags.BoolVar(&o.json, "json", false, "print all figures as JSON")
-	flags.BoolVar(&o.keep, "keep", false, "leave our images and the directory of the run")
-	flags.StringVar(&o.pybake, "pybake", "", "the pybake `program` (default: built from this module)")
-	flags.StringVar(&o.store, "store", cmp.Or(os.Getenv("PYBAKE_STORE"), "baked"), "a store with the Python, and its pybake.lock; only read")
-	flags.StringVar(&o.docker, "docker", "docker", "the docker `program`")
-	flags.StringVar(&o.buildkit, "buildkit", "/usr/bin/docker", "a docker `program` that builds with BuildKit")
-	flags.StringVar(&o.uv, "uv", "uv", "the uv `program`, which has to run in containers of the distro")
-	flags.StringVar(&o.python, "python", "python3", "a Python with pip, for the download of the application")
-	flags.StringVar(&o.source, "tarball", "", "the `file` of CPython's source (default: that of pybake's downloads)")
-	if err := flags.Parse(args[1:]); err != nil {
-		return err
-	}
-	if o.rounds < 1 || flags.NArg() > 0 {
-		return fmt.Errorf("usage: bench image [flags]: %d rounds, %d arguments too many", o.rounds, flags.NArg())
-	}
-	b, err := newBench(ctx, o)
-	if b != nil {
-		defer b.close()
-	}
-	if err != nil {
-		return err
-	}
-	rows, err := b.image(ctx)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		enc := json.NewEncoder(os.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(rows)
-	}
-	return printTable(os.Stdout, rows)
+	return comparisons[args[0]](ctx, args[1:])
 }
