@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // hash is that of files of testdata, by their names, and of other words.
@@ -22,8 +23,11 @@ func (s *session) hash(words ...string) string {
 }
 
 // build builds a Dockerfile of testdata by BuildKit, with a network, and pip configured as it is here.
-func (s *session) build(ctx context.Context, file, context, from, tag string) error {
-	args := []string{s.buildkit, "build", "--build-arg", "BASE=" + from, "-t", tag, "-f", filepath.Join(s.project(), file)}
+func (s *session) build(ctx context.Context, file, context, from, tag string, arguments ...string) error {
+	args := []string{s.buildkit, "build", "-t", tag, "-f", filepath.Join(s.project(), file)}
+	for _, a := range append(arguments, "BASE="+from) {
+		args = append(args, "--build-arg", a)
+	}
 	config := "[global]\ndisable-pip-version-check = true\n"
 	if index, _, err := (command{args: []string{s.python, "-m", "pip", "config", "get", "global.index-url"}}).run(ctx); err == nil {
 		config += "index-url = " + index + "\n"
@@ -49,4 +53,26 @@ func proxies() (args []string) {
 		}
 	}
 	return args
+}
+
+// baseImage is the name of the base image that pybake made of a digest.
+func baseImage(distro, digest string) string {
+	return "pybake/base:" + distro + "-" + arch + "-" + strings.TrimPrefix(digest, "sha256:")[:12]
+}
+
+// linkDebs links packages of a Python of the store into a directory, by the beginnings of their names.
+func (s *session) linkDebs(version, distro, to string, names ...string) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, name := range names {
+		found, err := filepath.Glob(filepath.Join(s.ownStore(), "python", version+"-"+distro+"-"+arch, name+"_*.deb"))
+		if err != nil || len(found) != 1 {
+			return fmt.Errorf("python %s of %s: %d packages %s, not one", version, s.store, len(found), name)
+		}
+		if err := os.Link(found[0], filepath.Join(to, filepath.Base(found[0]))); err != nil {
+			return err
+		}
+	}
+	return nil
 }

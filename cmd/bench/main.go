@@ -2,7 +2,7 @@
 // every round, so that what else the machine does befalls both. It prints
 // medians and their ratios; it is no test, and no figure fails it.
 //
-//	go run ./cmd/bench image [--rounds 3] [--json]
+//	go run ./cmd/bench image|refresh|wheels [--rounds 3] [--json]
 //
 // # Image
 //
@@ -49,14 +49,51 @@
 //	              peer is pip wheel of that lock, from the same index on loopback, without
 //	              a cache and with the one of its last run. pybake keeps its own
 //
+// # Wheels
+//
+// Two locks of sdists, built for CPython 3.11.2 on Debian bookworm: P, 40 pure ones of seven
+// backends (setuptools with and without pyproject.toml, setuptools-scm, flit, hatchling,
+// poetry, pdm and uv), and C, twelve C extensions. The peers work in one container of the
+// base image with our Python and the compilers that pybake uses, without a network; the
+// sdists and the wheels that build them are in a directory that they are given. pybake has
+// the same files among its downloads, and an index on loopback. Nobody has a cache of the run
+// before, pybake's store has the Python alone, and its project the pins. Each has all cores.
+// Everybody has to have made the same projects and versions. The peers:
+//
+//	pip wheel                one process, as it is
+//	uv pip install           of all sdists, as parallel as it likes; into a venv, for it has
+//	                         no pip wheel
+//	uv build                 one process for each sdist, as many at once as there are cores;
+//	                         the target is for the better one of uv's medians
+//	fromager build-parallel  as many at once as there are cores; its build requirements are
+//	                         in its own repository, and it isolates no network
+//
+// A peer is timed by the shell in its container, without the start of that; pybake as a
+// process, with all its containers. What is compared:
+//
+//	wheels           until pybake has built and checked the last wheel, by its manifest.
+//	                 Peers check nothing
+//	proved           the whole pybake wheels: the house, installed with pip and imported in a
+//	                 clean container, which no peer does
+//	nothing pinned   until the last wheel, where pybake.lock has no build requirements, and
+//	                 pybake asks the index; peers always resolve
+//	debug symbols    with --debug-symbols, if pybake knows it: peers compile with what
+//	                 sysconfig says
+//	nothing changed  pybake wheels once more, beside its target. Whoever is called as an
+//	                 engine, an index or a proxy is a trap
+//	one line bumped  another version of one project in P, which is pinned: the whole pybake
+//	                 wheels, beside pip wheel of P, which is as long with that version, and pip
+//	                 wheel of the new lock with the cache of the run before
+//
 // # What it needs
 //
-// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image needs
-// an engine on this machine and docker, one that knows BuildKit (--buildkit,
-// Debian's docker.io), uv, python3 with pip, an index as pip is configured here, and
-// a store with the baked Python (--store, which is only read; PYBAKE_CACHE as for
-// pybake). All that it writes is in a directory beside the store, and in images
-// named pybake-bench-…; the directory and those of ours go in the end.
+// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image and
+// wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
+// Debian's docker.io), python3 with pip, an index as pip is configured here, and a store
+// with the baked Python (--store, which is only read; PYBAKE_CACHE as for pybake), image
+// also uv. All that they write is in a directory beside the store, and in images, a
+// container and a volume named pybake-bench-…; the directory and those of ours go in the
+// end.
 package main
 
 import (
@@ -83,9 +120,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh}
+	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh, "wheels": runWheels}
 	if len(args) == 0 || comparisons[args[0]] == nil {
-		return errors.New("usage: bench image|refresh [flags]; bench image --help")
+		return errors.New("usage: bench image|refresh|wheels [flags]; bench image --help")
 	}
 	return comparisons[args[0]](ctx, args[1:])
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // peers are images that ours are compared with.
@@ -35,12 +33,11 @@ func (p *peers) mine() []string {
 // what they are made of, and are found there by the next run.
 func (b *bench) makePeers(ctx context.Context) error {
 	digest := b.inspect(ctx, pythonImage, `{{index .Config.Labels "org.opencontainers.image.base.digest"}}`)
-	digest = strings.TrimPrefix(digest, "sha256:")
-	if len(digest) < 12 {
+	if len(digest) < len("sha256:")+12 {
 		return fmt.Errorf("image %s: it does not say what its base is", pythonImage)
 	}
 	p := &b.peers
-	p.base = "pybake/base:" + distro + "-amd64-" + digest[:12]
+	p.base = baseImage(distro, digest)
 	layers := b.inspect(ctx, p.base, "{{.RootFS.Layers}}")
 	if layers == "" {
 		return fmt.Errorf("base image %s: the engine has it no more", p.base)
@@ -102,19 +99,8 @@ func (b *bench) makeSlim(ctx context.Context) error {
 // makeInstallers makes the image in which pip and uv install: our Python, for them too.
 func (b *bench) makeInstallers(ctx context.Context) error {
 	debs := filepath.Join(b.dir, "debs")
-	if err := os.MkdirAll(debs, 0o755); err != nil {
+	if err := b.linkDebs(version, distro, debs, "pybake-python3.13", "pybake-python3.13-venv"); err != nil {
 		return err
-	}
-	var copied error
-	for _, name := range []string{"pybake-python3.13_", "pybake-python3.13-venv_"} {
-		found, err := filepath.Glob(filepath.Join(b.ownStore(), "python", version+"-"+distro+"-amd64", name+"*.deb"))
-		if err != nil || len(found) != 1 {
-			return fmt.Errorf("python %s of %s: %d packages %s, not one", version, b.store, len(found), name)
-		}
-		copied = errors.Join(copied, os.Link(found[0], filepath.Join(debs, filepath.Base(found[0]))))
-	}
-	if copied != nil {
-		return copied
 	}
 	return b.build(ctx, "installers.dockerfile", debs, b.peers.base, b.peers.installers)
 }
