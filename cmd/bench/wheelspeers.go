@@ -1,40 +1,47 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/recipes"
 )
 
 // wheelsPeers are what the peers do in their container: before the clock starts, while it
-// runs, and to name what they have made. /files is only read. The first is pip.
+// runs, and to name what they have made. /files is only read. The sdists are named by their
+// paths: of a lock pip and uv would take the wheels of what is locked and builds others, too,
+// and with --no-binary :all: pip builds all build requirements from source. The first is pip.
 var wheelsPeers = []struct {
 	name                 string // "uv build"
 	program              string // "uv"
 	before, script, made string
 }{
 	{name: "pip wheel", program: "pip",
-		script: `pip wheel --no-deps --no-index --find-links /files/$SET --find-links /files/wheels --require-hashes -r /files/$SET.lock -w /out`,
+		script: `pip wheel --no-deps --no-index --find-links /files/wheels -w /out /files/$SET/*.tar.gz`,
 		made:   `ls /out`},
-	{name: "uv pip install", program: "uv", // of a lock it would take wheels of what is locked and builds, too
+	{name: "uv pip install", program: "uv",
 		script: `uv venv --python $PYTHON /venv && uv pip install --python /venv/bin/python --no-deps --no-index --find-links /files/wheels /files/$SET/*.tar.gz`,
 		made:   `cd /venv/lib/python*/site-packages && ls -d *.dist-info`},
 	{name: "uv build, as many as cores", program: "uv",
 		script: `ls /files/$SET/*.tar.gz | xargs -P$(nproc) -n1 uv build --wheel --python $PYTHON --no-index --find-links /files/wheels --out-dir /out`,
 		made:   `ls /out`},
 	{name: "fromager build-parallel", program: "fromager",
-		before: `mkdir -p /wheels/downloads; cp /files/wheels/* /wheels/downloads; (cd /files/$SET; exec $PYTHON -m http.server -b 127.0.0.1 8000 >/dev/null 2>&1) & sleep 1`,
+		before: `mkdir -p /wheels/downloads; cp /files/wheels/* /wheels/downloads; export SSL_CERT_FILE=$(/peers/bin/python -m certifi); (cd /files/$SET; exec $PYTHON -m http.server -b 127.0.0.1 8000 >/dev/null 2>&1) & sleep 1`,
 		script: `fromager --no-network-isolation -o /sdists -w /wheels -t /work build-parallel --force --max-workers $(nproc) /files/$SET.json`,
 		made:   `cd /wheels/downloads; for f in *; do test -e /files/wheels/$f || echo $f; done`},
 }
 
-const pip = 0
+const (
+	pip       = 0
+	peerLimit = 30 * time.Minute // of one that waits for a network that it does not have
+)
 
 // stockFlags has extensions compiled with -g, as the sysconfig of CPython says unless
 // somebody takes it out. What is compiled of that file is not compared with it.
@@ -67,6 +74,8 @@ func (b *wheelsBench) theirs(ctx context.Context, set *wheelsSet, n int) error {
 // peer runs a peer in a fresh container, checks what it made, and adds how long it took, by
 // the shell in the container.
 func (b *wheelsBench) peer(ctx context.Context, set *wheelsSet, n int, before string, times *[]float64, args ...string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, peerLimit, fmt.Errorf("it took longer than %s", peerLimit))
+	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = b.removeContainer(context.WithoutCancel(ctx)) })() // what runs in it hears of no signal
 	p := wheelsPeers[n]
 	script := strings.Join([]string{
@@ -77,7 +86,7 @@ func (b *wheelsBench) peer(ctx context.Context, set *wheelsSet, n int, before st
 	args = append([]string{"--name", b.name(), "-v", b.given() + ":/files:ro", "-e", "SET=" + set.name, "-e", "PYTHON=" + interpreter}, args...)
 	out, _, err := b.dockerRun(ctx, append(args, b.peers, "/bin/sh", "-c", script)...)
 	if err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
+		return fmt.Errorf("%s: %w", p.name, cmp.Or(context.Cause(ctx), err))
 	}
 	took, made, _ := strings.Cut(out, "\n")
 	ns, err := strconv.ParseFloat(took, 64)
