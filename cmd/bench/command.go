@@ -42,13 +42,13 @@ func tail(s string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-func (b *bench) dockerRun(ctx context.Context, args ...string) (string, float64, error) {
-	return command{args: append([]string{b.docker, "run", "--rm", "--network", "none"}, args...)}.run(ctx)
+func (s *session) dockerRun(ctx context.Context, args ...string) (string, float64, error) {
+	return command{args: append([]string{s.docker, "run", "--rm", "--network", "none"}, args...)}.run(ctx)
 }
 
 // inspect is what a template makes of an image, or "" if there is no such image.
-func (b *bench) inspect(ctx context.Context, ref, template string) string {
-	out, _, err := command{args: []string{b.docker, "image", "inspect", "--format", template, ref}}.run(ctx)
+func (s *session) inspect(ctx context.Context, ref, template string) string {
+	out, _, err := command{args: []string{s.docker, "image", "inspect", "--format", template, ref}}.run(ctx)
 	if err != nil {
 		return ""
 	}
@@ -56,18 +56,14 @@ func (b *bench) inspect(ctx context.Context, ref, template string) string {
 }
 
 // removeImages removes those of the images that are there.
-func (b *bench) removeImages(ctx context.Context, refs ...string) error {
+func (s *session) removeImages(ctx context.Context, refs ...string) error {
 	for _, ref := range refs {
-		if b.inspect(ctx, ref, "{{.Id}}") == "" {
+		if s.inspect(ctx, ref, "{{.Id}}") == "" {
 			continue
 		}
-		if _, _, err := (command{args: []string{b.docker, "image", "rm", ref}}).run(ctx); err != nil {
+		if _, _, err := (command{args: []string{s.docker, "image", "rm", ref}}).run(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (b *bench) say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "[%5s] %s\n", time.Since(b.started).Round(time.Second), fmt.Sprintf(format, args...))
 }

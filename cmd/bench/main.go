@@ -2,7 +2,7 @@
 // every round, so that what else the machine does befalls both. It prints
 // medians and their ratios; it is no test, and no figure fails it.
 //
-//	go run ./cmd/bench image [--rounds 3] [--json]
+//	go run ./cmd/bench image|refresh|wheels [--rounds 3] [--json]
 //
 // # Image
 //
@@ -49,20 +49,55 @@
 //	              peer is pip wheel of that lock, from the same index on loopback, without
 //	              a cache and with the one of its last run. pybake keeps its own
 //
+// # Wheels
+//
+// Two locks of sdists, built for CPython 3.11.2 on Debian bookworm: P, 40 pure ones of seven
+// backends (setuptools with and without pyproject.toml, setuptools-scm, flit, hatchling,
+// poetry, pdm and uv), and C, twelve C extensions. The peers work in one container of the
+// base image with our Python and the compilers that pybake uses, without a network; the
+// sdists and the wheels that build them are in a directory that they are given. pybake has
+// the same files among its downloads, and an index on loopback. Nobody has a cache of the run
+// before, pybake's store has the Python alone, and its project the pins. Each has all cores.
+// Everybody has to have made the same projects and versions. The peers:
+//
+//	pip wheel                one process, as it is
+//	uv pip install           of all sdists, as parallel as it likes; into a venv, for it has
+//	                         no pip wheel
+//	uv build                 one process for each sdist, as many at once as there are cores;
+//	                         the target is for the better one of uv's medians
+//	fromager build-parallel  as many at once as there are cores; its build requirements are
+//	                         in its own repository, and it isolates no network
+//
+// A peer is timed by the shell in its container, without the start of that; pybake as a
+// process, with all its containers. What is compared:
+//
+//	wheels           until pybake has built and checked the last wheel, by its manifest.
+//	                 Peers check nothing
+//	proved           the whole pybake wheels: the house, installed with pip and imported in a
+//	                 clean container, which no peer does
+//	nothing pinned   until the last wheel, where pybake.lock has no build requirements, and
+//	                 pybake asks the index; peers always resolve
+//	debug symbols    with --debug-symbols, if pybake knows it: peers compile with what
+//	                 sysconfig says
+//	nothing changed  pybake wheels once more, beside its target. Whoever is called as an
+//	                 engine, an index or a proxy is a trap
+//	one line bumped  another version of one project in P, which is pinned: the whole pybake
+//	                 wheels, beside pip wheel of P, which is as long with that version, and pip
+//	                 wheel of the new lock with the cache of the run before
+//
 // # What it needs
 //
-// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image needs
-// an engine on this machine and docker, one that knows BuildKit (--buildkit,
-// Debian's docker.io), uv, python3 with pip, an index as pip is configured here, and
-// a store with the baked Python (--store, which is only read; PYBAKE_CACHE as for
-// pybake). All that it writes is in a directory beside the store, and in images
-// named pybake-bench-…; the directory and those of ours go in the end.
+// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image and
+// wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
+// Debian's docker.io), python3 with pip, an index as pip is configured here, and a store
+// with the baked Python (--store, which is only read; PYBAKE_CACHE as for pybake), image
+// also uv. All that they write is in a directory beside the store, and in images, a
+// container and a volume named pybake-bench-…; the directory and those of ours go in the
+// end.
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -70,14 +105,6 @@ import (
 	"os/signal"
 	"syscall"
 )
-
-// options are the flags.
-type options struct {
-	rounds                               int
-	json, keep                           bool
-	pybake, store                        string
-	docker, buildkit, uv, python, source string
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -93,45 +120,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "refresh" {
-		return runRefresh(ctx, args[1:])
+	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh, "wheels": runWheels}
+	if len(args) == 0 || comparisons[args[0]] == nil {
+		return errors.New("usage: bench image|refresh|wheels [flags]; bench image --help")
 	}
-	if len(args) == 0 || args[0] != "image" {
-		return errors.New("usage: bench image|refresh [flags]; bench image --help")
-	}
-	var o options
-	flags := flag.NewFlagSet("bench image", flag.ContinueOnError)
-	flags.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
-	flags.BoolVar(&o.json, "json", false, "print all figures as JSON")
-	flags.BoolVar(&o.keep, "keep", false, "leave our images and the directory of the run")
-	flags.StringVar(&o.pybake, "pybake", "", "the pybake `program` (default: built from this module)")
-	flags.StringVar(&o.store, "store", cmp.Or(os.Getenv("PYBAKE_STORE"), "baked"), "a store with the Python, and its pybake.lock; only read")
-	flags.StringVar(&o.docker, "docker", "docker", "the docker `program`")
-	flags.StringVar(&o.buildkit, "buildkit", "/usr/bin/docker", "a docker `program` that builds with BuildKit")
-	flags.StringVar(&o.uv, "uv", "uv", "the uv `program`, which has to run in containers of the distro")
-	flags.StringVar(&o.python, "python", "python3", "a Python with pip, for the download of the application")
-	flags.StringVar(&o.source, "tarball", "", "the `file` of CPython's source (default: that of pybake's downloads)")
-	if err := flags.Parse(args[1:]); err != nil {
-		return err
-	}
-	if o.rounds < 1 || flags.NArg() > 0 {
-		return fmt.Errorf("usage: bench image [flags]: %d rounds, %d arguments too many", o.rounds, flags.NArg())
-	}
-	b, err := newBench(ctx, o)
-	if b != nil {
-		defer b.close()
-	}
-	if err != nil {
-		return err
-	}
-	rows, err := b.image(ctx)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		enc := json.NewEncoder(os.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(rows)
-	}
-	return printTable(os.Stdout, rows)
+	return comparisons[args[0]](ctx, args[1:])
 }

@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // peers are images that ours are compared with.
@@ -38,12 +33,11 @@ func (p *peers) mine() []string {
 // what they are made of, and are found there by the next run.
 func (b *bench) makePeers(ctx context.Context) error {
 	digest := b.inspect(ctx, pythonImage, `{{index .Config.Labels "org.opencontainers.image.base.digest"}}`)
-	digest = strings.TrimPrefix(digest, "sha256:")
-	if len(digest) < 12 {
+	if len(digest) < len("sha256:")+12 {
 		return fmt.Errorf("image %s: it does not say what its base is", pythonImage)
 	}
 	p := &b.peers
-	p.base = "pybake/base:" + distro + "-amd64-" + digest[:12]
+	p.base = baseImage(distro, digest)
 	layers := b.inspect(ctx, p.base, "{{.RootFS.Layers}}")
 	if layers == "" {
 		return fmt.Errorf("base image %s: the engine has it no more", p.base)
@@ -69,18 +63,6 @@ func (b *bench) makePeers(ctx context.Context) error {
 	return b.makeInstallers(ctx)
 }
 
-// hash is that of files of testdata, by their names, and of other words.
-func (b *bench) hash(words ...string) string {
-	h := sha256.New()
-	for _, word := range words {
-		if text, err := testdata.ReadFile("testdata/" + word); err == nil {
-			word = string(text)
-		}
-		fmt.Fprintf(h, "%d %s\n", len(word), word)
-	}
-	return hex.EncodeToString(h.Sum(nil))[:12]
-}
-
 // makeSlim compiles the Python by the recipe. The tarball comes from loopback,
 // so that no layer has it.
 func (b *bench) makeSlim(ctx context.Context) error {
@@ -96,16 +78,14 @@ func (b *bench) makeSlim(ctx context.Context) error {
 	if _, err := os.Stat(source); err != nil {
 		return fmt.Errorf("tarball of CPython %s, --tarball: %w", version, err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, server, err := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, source) }))
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, source) })}
-	go server.Serve(l)
 	defer server.Close()
 	recipe := filepath.Join(b.project(), "slim.dockerfile")
 	args := []string{b.docker, "build", "--network", "host", "-t", b.peers.slim, "-f", recipe}
-	for _, arg := range []string{"BASE=" + b.peers.base, "PYTHON_VERSION=" + version, "PYTHON_SHA256=" + sha256sum, "TARBALL=http://" + l.Addr().String() + "/"} {
+	for _, arg := range []string{"BASE=" + b.peers.base, "PYTHON_VERSION=" + version, "PYTHON_SHA256=" + sha256sum, "TARBALL=" + address} {
 		args = append(args, "--build-arg", arg)
 	}
 	empty := filepath.Join(b.dir, "empty")
@@ -116,52 +96,11 @@ func (b *bench) makeSlim(ctx context.Context) error {
 	return err
 }
 
-// build builds a Dockerfile of testdata by BuildKit, with a network, and pip configured as it is here.
-func (b *bench) build(ctx context.Context, file, context, from, tag string) error {
-	args := []string{b.buildkit, "build", "--build-arg", "BASE=" + from, "-t", tag, "-f", filepath.Join(b.project(), file)}
-	config := "[global]\ndisable-pip-version-check = true\n"
-	if index, _, err := (command{args: []string{b.python, "-m", "pip", "config", "get", "global.index-url"}}).run(ctx); err == nil {
-		config += "index-url = " + index + "\n"
-	}
-	if ca := os.Getenv("SSL_CERT_FILE"); ca != "" {
-		config += "cert = /run/secrets/ca\n"
-		args = append(args, "--secret", "id=ca,src="+ca)
-	}
-	secret := filepath.Join(b.dir, "pip.conf")
-	if err := os.WriteFile(secret, []byte(config), 0o600); err != nil {
-		return err
-	}
-	args = append(append(args, "--secret", "id=pip,src="+secret), proxies()...)
-	_, _, err := command{env: []string{"DOCKER_BUILDKIT=1"}, args: append(args, context)}.run(ctx)
-	return err
-}
-
 // makeInstallers makes the image in which pip and uv install: our Python, for them too.
 func (b *bench) makeInstallers(ctx context.Context) error {
 	debs := filepath.Join(b.dir, "debs")
-	if err := os.MkdirAll(debs, 0o755); err != nil {
+	if err := b.linkDebs(version, distro, debs, "pybake-python3.13", "pybake-python3.13-venv"); err != nil {
 		return err
 	}
-	var copied error
-	for _, name := range []string{"pybake-python3.13_", "pybake-python3.13-venv_"} {
-		found, err := filepath.Glob(filepath.Join(b.ownStore(), "python", version+"-"+distro+"-amd64", name+"*.deb"))
-		if err != nil || len(found) != 1 {
-			return fmt.Errorf("python %s of %s: %d packages %s, not one", version, b.store, len(found), name)
-		}
-		copied = errors.Join(copied, os.Link(found[0], filepath.Join(debs, filepath.Base(found[0]))))
-	}
-	if copied != nil {
-		return copied
-	}
 	return b.build(ctx, "installers.dockerfile", debs, b.peers.base, b.peers.installers)
-}
-
-// proxies are build arguments for the proxies of the environment.
-func proxies() (args []string) {
-	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy"} {
-		if os.Getenv(name) != "" {
-			args = append(args, "--build-arg", name)
-		}
-	}
-	return args
 }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,25 +19,17 @@ var refreshParts = []string{"night", "plan", "publish", "bump"}
 
 // refreshBench is one run of bench refresh.
 type refreshBench struct {
-	options
-	started time.Time
-	dir     string   // of this run, beside the store
-	read    string   // of what is only read, in memory if this machine can
-	parts   []string // of refreshParts
+	session
+	read  string   // of what is only read, in memory if this machine can
+	parts []string // of refreshParts
 }
 
 // runRefresh is bench refresh.
 func runRefresh(ctx context.Context, args []string) error {
-	b := &refreshBench{started: time.Now()}
-	flags := flag.NewFlagSet("bench refresh", flag.ContinueOnError)
-	flags.IntVar(&b.rounds, "rounds", 7, "how often everything is measured; nights without changes and plans oftener")
-	flags.BoolVar(&b.json, "json", false, "print all figures as JSON")
-	flags.BoolVar(&b.keep, "keep", false, "leave the directories of the run")
-	flags.StringVar(&b.pybake, "pybake", "", "the pybake `program` (default: built from this module)")
-	flags.StringVar(&b.store, "store", cmp.Or(os.Getenv("PYBAKE_STORE"), "baked"), "a store with the Python, and its pybake.lock, for bump; only read")
-	flags.StringVar(&b.python, "python", "python3", "a Python with pip, the peer of bump")
+	b := &refreshBench{session: newSession()}
+	flags := b.flagSet("refresh", 7)
 	only := flags.String("only", strings.Join(refreshParts, ","), "`parts` to measure")
-	if err := flags.Parse(args); err != nil {
+	if err := b.parse(flags, args); err != nil {
 		return err
 	}
 	b.parts = strings.Split(*only, ",")
@@ -49,36 +38,15 @@ func runRefresh(ctx context.Context, args []string) error {
 			return fmt.Errorf("usage: bench refresh --only %s: %q is none of them", strings.Join(refreshParts, ","), part)
 		}
 	}
-	if b.rounds < 1 || flags.NArg() > 0 {
-		return fmt.Errorf("usage: bench refresh [flags]: %d rounds, %d arguments too many", b.rounds, flags.NArg())
-	}
 	rows, err := b.measure(ctx)
 	if err != nil {
 		return err
 	}
-	if b.json {
-		enc := json.NewEncoder(os.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(rows)
-	}
-	return printTable(os.Stdout, rows)
+	return b.print(rows)
 }
 
 // measure makes the directories of the run, and measures its parts.
 func (b *refreshBench) measure(ctx context.Context) (rows []*row, err error) {
-	if b.store, err = filepath.Abs(b.store); err != nil {
-		return nil, err
-	}
-	if b.dir, err = os.MkdirTemp(filepath.Dir(b.store), "pybake-bench-"); err != nil {
-		return nil, err
-	}
-	memory := "/dev/shm" // that of Linux
-	if info, err := os.Stat(memory); err != nil || !info.IsDir() {
-		memory = b.dir
-	}
-	if b.read, err = os.MkdirTemp(memory, "pybake-bench-"); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(b.dir))
-	}
 	defer func() {
 		if b.keep {
 			b.say("kept: %s %s", b.dir, b.read)
@@ -86,7 +54,14 @@ func (b *refreshBench) measure(ctx context.Context) (rows []*row, err error) {
 		}
 		err = errors.Join(err, os.RemoveAll(b.dir), os.RemoveAll(b.read))
 	}()
-	if err := b.findPybake(ctx); err != nil {
+	if err := b.open(ctx); err != nil {
+		return nil, err
+	}
+	memory := "/dev/shm" // that of Linux
+	if info, err := os.Stat(memory); err != nil || !info.IsDir() {
+		memory = b.dir
+	}
+	if b.read, err = os.MkdirTemp(memory, "pybake-bench-"); err != nil {
 		return nil, err
 	}
 	for _, part := range []struct {
@@ -104,20 +79,6 @@ func (b *refreshBench) measure(ctx context.Context) (rows []*row, err error) {
 		b.say("%s: done", part.name)
 	}
 	return rows, nil
-}
-
-func (b *refreshBench) findPybake(ctx context.Context) (err error) {
-	if b.pybake == "" {
-		b.pybake = filepath.Join(b.dir, "pybake")
-		_, _, err = command{args: []string{"go", "build", "-buildvcs=false", "-o", b.pybake, "github.com/pybake/pybake/cmd/pybake"}}.run(ctx)
-		return err
-	}
-	b.pybake, err = filepath.Abs(b.pybake)
-	return err
-}
-
-func (b *refreshBench) say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "[%5s] %s\n", time.Since(b.started).Round(time.Second), fmt.Sprintf(format, args...))
 }
 
 // process is what a program that ended was like.

@@ -16,7 +16,7 @@ import (
 // TestSynth holds what is made up against pybake itself: it finds all of it fresh, and
 // after another version in a lock just that house not.
 func TestSynth(t *testing.T) {
-	b := &refreshBench{dir: t.TempDir()}
+	b := &refreshBench{session: session{dir: t.TempDir()}}
 	if err := b.findPybake(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/pybake/pybake/artifacts/sign"
@@ -24,13 +20,12 @@ type bump struct {
 	*refreshBench
 	dir, index string
 	list       []*pureWheel
-	files      map[string]*pureWheel // of the index, by name of the file
-	served     map[string][]string   // of the index, by project
+	served     simpleIndex
 	cold, warm *row
 }
 
 func (b *refreshBench) bump(ctx context.Context) ([]*row, error) {
-	u := &bump{refreshBench: b, dir: filepath.Join(b.dir, "bump"), files: map[string]*pureWheel{}, served: map[string][]string{}}
+	u := &bump{refreshBench: b, dir: filepath.Join(b.dir, "bump")}
 	u.cold = &row{What: "bump of one wheel of 100", Unit: "s", Peer: "pip wheel, no cache", Target: 0.03}
 	u.warm = &row{What: "bump of one wheel of 100", Unit: "s", Peer: "pip wheel, its cache kept", Target: 0.03}
 	var err error
@@ -47,14 +42,12 @@ func (b *refreshBench) bump(ctx context.Context) ([]*row, error) {
 	for _, w := range u.list {
 		u.serve(w)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, server, err := serve(&u.served)
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: u}
-	go server.Serve(l)
 	defer server.Close()
-	u.index = "http://" + l.Addr().String() + "/simple/"
+	u.index = address + "simple/"
 	if err := u.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -67,27 +60,7 @@ func (b *refreshBench) bump(ctx context.Context) ([]*row, error) {
 }
 
 func (u *bump) serve(w *pureWheel) {
-	u.files[w.file()] = w
-	u.served[w.name] = append(u.served[w.name], w.file())
-}
-
-// ServeHTTP is a simple index (PEP 503) and its files.
-func (u *bump) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if name, ok := strings.CutPrefix(r.URL.Path, "/files/"); ok && u.files[name] != nil {
-		w.Header().Set("Cache-Control", "max-age=365000000, immutable")
-		w.Write(u.files[name].data)
-		return
-	}
-	files := u.served[strings.Trim(strings.TrimPrefix(r.URL.Path, "/simple/"), "/")]
-	if files == nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html")
-	w.Header().Set("Cache-Control", "max-age=600")
-	for _, f := range files {
-		fmt.Fprintf(w, "<a href=\"/files/%s#sha256=%s\">%s</a>\n", html.EscapeString(f), u.files[f].sha256, html.EscapeString(f))
-	}
+	u.served.add(w.name, w.file(), indexFile{sha256: w.sha256, data: w.data})
 }
 
 // prepare makes the project and its first house, and fills the cache of pip.
@@ -98,7 +71,7 @@ func (u *bump) prepare(ctx context.Context) error {
 	if _, _, err := (command{args: []string{"cp", "-al", u.store, filepath.Join(u.dir, "baked")}}).run(ctx); err != nil {
 		return err
 	}
-	pins, err := os.ReadFile(filepath.Join(u.store, project.LockFile))
+	pins, err := os.ReadFile(u.pinFile())
 	if err != nil {
 		return err
 	}

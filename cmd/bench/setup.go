@@ -29,50 +29,58 @@ const (
 	webImage    = "pybake-bench-web:1"
 )
 
-// bench is one run of the program.
+// bench is one run of bench image.
 type bench struct {
-	options
-	started time.Time
-	dir     string // of this run, beside the store
-	house   string // with the wheels of the lock
-	peers   peers
+	session
+	house string // with the wheels of the lock
+	peers peers
 }
 
-// Directories of the run: the project, copies of the store, the caches, the source that peers build.
-func (b *bench) project() string    { return filepath.Join(b.dir, "project") }
-func (b *bench) ownStore() string   { return filepath.Join(b.dir, "store") }
+// More directories of the run: a copy of the store with the house, and the source that peers build.
 func (b *bench) housed() string     { return filepath.Join(b.dir, "housed") }
-func (b *bench) cache() string      { return filepath.Join(b.dir, "cache") }
 func (b *bench) app() string        { return filepath.Join(b.project(), "app") }
 func (b *bench) peerSource() string { return filepath.Join(b.dir, "source") }
 
-// newBench makes the directory of the run: the project, a copy of the store and
-// the caches. The bench is to be closed even with an error.
-func newBench(ctx context.Context, o options) (*bench, error) {
-	b := &bench{options: o, started: time.Now()}
-	var err error
-	if b.store, err = filepath.Abs(b.store); err != nil {
-		return nil, err
+// runImage is bench image.
+func runImage(ctx context.Context, args []string) error {
+	b := &bench{session: newSession()}
+	flags := b.flagSet("image", 3)
+	b.dockerFlags(flags)
+	flags.StringVar(&b.uv, "uv", "uv", "the uv `program`, which has to run in containers of the distro")
+	flags.StringVar(&b.source, "tarball", "", "the `file` of CPython's source (default: that of pybake's downloads)")
+	if err := b.parse(flags, args); err != nil {
+		return err
 	}
-	if _, err := os.Stat(filepath.Join(b.store, "python", version+"-"+distro+"-amd64")); err != nil {
-		return nil, fmt.Errorf("store %s: %w; pybake python %s --distro %s --store %[1]s makes it", b.store, err, version, distro)
+	defer b.close()
+	if err := b.setUp(ctx); err != nil {
+		return err
+	}
+	rows, err := b.image(ctx)
+	if err != nil {
+		return err
+	}
+	return b.print(rows)
+}
+
+// setUp makes the directory of the run: the project, a copy of the store and the
+// caches.
+func (b *bench) setUp(ctx context.Context) (err error) {
+	if err := b.hasPython(version, distro); err != nil {
+		return err
 	}
 	if b.uv, err = exec.LookPath(b.uv); err != nil {
-		return nil, fmt.Errorf("uv: %w", err)
+		return fmt.Errorf("uv: %w", err)
 	}
-	if b.dir, err = os.MkdirTemp(filepath.Dir(b.store), "pybake-bench-"); err != nil {
-		return nil, err
-	}
-	if err := b.findPybake(ctx); err != nil {
-		return b, err
+	if err := b.open(ctx); err != nil {
+		return err
 	}
 	if err := b.copyStore(ctx, b.store, b.ownStore()); err != nil {
-		return b, err
+		return err
 	}
-	if err := b.makeCache(); err != nil {
-		return b, err
+	if err := makeCache(b.cache()); err != nil {
+		return err
 	}
-	return b, b.makeProject(ctx)
+	return b.makeProject(ctx)
 }
 
 // close removes what this run made, but for the peer's images.
@@ -89,51 +97,6 @@ func (b *bench) close() {
 	}
 }
 
-func (b *bench) findPybake(ctx context.Context) (err error) {
-	if b.options.pybake == "" {
-		b.options.pybake = filepath.Join(b.dir, "pybake")
-		_, _, err = command{args: []string{"go", "build", "-buildvcs=false", "-o", b.options.pybake, "github.com/pybake/pybake/cmd/pybake"}}.run(ctx)
-		return err
-	}
-	b.options.pybake, err = filepath.Abs(b.options.pybake)
-	return err
-}
-
-// copyStore makes a copy of a store in links: artifacts are never written twice.
-func (b *bench) copyStore(ctx context.Context, from, to string) error {
-	if err := os.RemoveAll(to); err != nil {
-		return err
-	}
-	_, _, err := command{args: []string{"cp", "-al", from, to}}.run(ctx)
-	return err
-}
-
-// downloads is the directory of pybake's downloads.
-func downloads() (string, error) {
-	dir := os.Getenv("PYBAKE_CACHE")
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		dir = filepath.Join(user, "pybake")
-	}
-	return filepath.Join(dir, "downloads"), nil
-}
-
-// makeCache makes the cache directory: the downloads of the machine, and nothing
-// else, no trees above all.
-func (b *bench) makeCache() error {
-	dir, err := downloads()
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(os.MkdirAll(dir, 0o755), os.MkdirAll(b.cache(), 0o755)); err != nil {
-		return err
-	}
-	return os.Symlink(dir, filepath.Join(b.cache(), "downloads"))
-}
-
 // makeProject makes the project, with the application of the index, and a second
 // copy of its source for the peers.
 func (b *bench) makeProject(ctx context.Context) error {
@@ -147,7 +110,7 @@ func (b *bench) makeProject(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(b.project(), "run"), []byte(b.dir+"\n"), 0o644); err != nil {
 		return err
 	}
-	pins, err := os.ReadFile(filepath.Join(b.store, "pybake.lock"))
+	pins, err := os.ReadFile(b.pinFile())
 	if err == nil {
 		err = os.WriteFile(filepath.Join(b.project(), "pybake.lock"), pins, 0o644)
 	}
