@@ -56,13 +56,15 @@ A wheel of the lock that fits is taken once its hash and its contents were
 checked. Where none fits, the sdist is built: in a container with no network and
 nothing of another build, with build requirements that were resolved once and
 are pinned with hashes in pybake.lock. A package that fails stops no other; all
-failures are told together, with the lines of a recipe that mend them where the log tells what
-was missing, and the next run builds only what is missing. In the end the whole
-house is installed, imported and checked in a clean container with neither
-compiler nor network. The engine keeps the container of the last house as an
-image: of the next one only what differs is installed, and only what has changed
-or may notice is imported, if nothing else has moved. The checks say how many
-wheels were proved when; with --verify-reproducible all are proved anew.
+failures are told together, with the lines of a recipe that mend them where the
+log tells what was missing, and the next run builds only what is missing.
+
+In the end the whole house is installed, imported and checked in a clean
+container with neither compiler nor network. The engine keeps the container of
+the last house as an image: of the next one only what differs is installed, and
+only what has changed or may notice is imported, if nothing else has moved. The
+checks say how many wheels were proved when; with --verify-reproducible all are
+proved anew.
 
 What is built with Rust gets the crates of its Cargo.lock, checked by their
 hashes and fetched by the cargo that builds, from where the machine's or the
