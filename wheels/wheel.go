@@ -118,7 +118,7 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 	}
 	want := whl.Want{
 		Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths,
-		AllowPaths: slices.Collect(maps.Keys(p.recipe(pkg.Name, pkg.Version).PathSkip)),
+		AllowPaths: append(slices.Collect(maps.Keys(p.recipe(pkg.Name, pkg.Version).PathSkip)), sboms),
 	}
 	found, err := facts.Check(want)
 	if err != nil {
@@ -149,6 +149,10 @@ func (p *Package) wanted() string {
 	}
 	return p.Name
 }
+
+// sboms are bills of materials (PEP 770). That of maturin calls what was in the source by
+// where it was.
+const sboms = "*.dist-info/sboms/*"
 
 // builderPaths must not stand in a built wheel. What is below one directory only, "build",
 // is also what cargo calls a directory of its own.
