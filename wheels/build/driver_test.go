@@ -127,10 +127,19 @@ def get_requires_for_build_wheel(settings):
     return []
 `,
 	},
+	{name: "no number", step: "requires", kind: Died, error: "without an answer", source: says("{\\\"ok\\\": [1e999]}")},
+	{name: "too deep", step: "requires", kind: Died, error: "without an answer", source: "import os\nos.write(4, b'[' * 100000 + b']' * 100000)\nos._exit(0)"},
+	{name: "other types", step: "requires", kind: Raised, hook: requiresHook, error: "['x']", source: says("{\\\"kind\\\": 5, \\\"hook\\\": 7, \\\"error\\\": [\\\"x\\\"]}")},
+	{name: "other words", step: "requires", kind: Raised, hook: requiresHook, error: "None", source: says("{\\\"kind\\\": \\\"memory\\\", \\\"hook\\\": \\\"x\\\", \\\"full\\\": \\\"/tmp\\\"}")},
 	{
 		name: "a great deal", step: "requires", ok: []any{},
 		source: "def get_requires_for_build_wheel(settings):\n  for i in range(20000): print('x' * 99)\n  return []\n",
 	},
+}
+
+// says is a backend that answers by itself.
+func says(text string) string {
+	return "import os\nos.write(4, b\"" + text + "\")\nos._exit(0)"
 }
 
 // TestDriver runs serve.py and hook.py with the python3 of this machine.

@@ -326,15 +326,24 @@ def copy(fd, to):
 
 
 def read_answer(text, status):
+    """What hook.py answers, or whoever writes in its name: what is none is not passed on."""
     try:
         result = json.loads(bytes(text).decode()) if len(text) <= MAX_ANSWER else None
-    except ValueError:
+        json.dumps(result, allow_nan=False)
+    except (ValueError, RecursionError):
         result = None
     if not isinstance(result, dict):
         return {"kind": "died", "error": "the build " + ended_with(status) + " without an answer"}
     if status and "ok" in result:
         return {"kind": "died", "error": "the build " + ended_with(status) + " after its answer"}
-    return result
+    if "ok" in result:
+        return {"ok": result["ok"]}
+    error = {"kind": "raised", "error": str(result.get("error"))}
+    if result.get("kind") in ("backend", "died"):
+        error["kind"] = result["kind"]
+    if result.get("hook") in ("get_requires_for_build_wheel", "build_wheel"):
+        error["hook"] = result["hook"]
+    return error
 
 
 def ended_with(status):
