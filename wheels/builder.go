@@ -45,6 +45,7 @@ type Builder struct {
 	images  map[string]*toolchain // by the packages asked for
 	envs    *build.Environments
 	closing sync.WaitGroup // runs and builders that are no longer needed
+	resting sync.WaitGroup // builders of which that is known before the end
 	steps   []artifacts.Step
 	noted   map[string]bool
 	apt     asker

@@ -39,7 +39,7 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 		ConfigSettings: t.configSettings(), Env: t.env(), Path: t.rustPath, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
 	})
 	if err == nil && t.b.queue.waits() {
-		builder.Warm(ctx, t.b.queue.cores) // for the next
+		builder.Warm(ctx, t.tools.users(t.b.queue.cores)) // for the next
 	}
 	return err
 }

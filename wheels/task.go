@@ -102,6 +102,9 @@ func (t *task) run(ctx context.Context) (w *Wheel, err error) {
 	if pinned, err = t.compiled(pinned, func() error { return t.crates(ctx) }); err != nil {
 		return nil, err
 	}
+	tools := t.tools
+	tools.join()
+	t.ends = append(t.ends, func() { t.b.leave(ctx, tools) })
 	t.step = "build"
 	jobs, release, err := t.b.queue.acquire(ctx, t.expected(), t.memory())
 	if err != nil {

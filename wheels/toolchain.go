@@ -30,6 +30,36 @@ type toolchain struct {
 	mu       sync.Mutex
 	builders map[limits]*build.Builder
 	prepared []*build.Builder
+	wanted   int // by tasks that are not done
+}
+
+// join notes a task that will build here.
+func (t *toolchain) join() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted++
+}
+
+// leave notes that one is done. Containers that nobody will want again are removed: a
+// lock may need dozens of toolchains.
+func (b *Builder) leave(ctx context.Context, t *toolchain) {
+	t.mu.Lock()
+	t.wanted--
+	last := t.wanted == 0
+	t.mu.Unlock()
+	if !last {
+		return
+	}
+	for _, builder := range t.take() {
+		b.resting.Go(func() { _ = builder.Close(ctx) })
+	}
+}
+
+// users is how many tasks build here, or will, but at most n.
+func (t *toolchain) users(n int) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return min(n, t.wanted)
 }
 
 // builder makes the containers of builds that may need so much memory and time.

@@ -65,6 +65,7 @@ func (b *Builder) closeBuilders(ctx context.Context) {
 			wg.Go(func() { _ = builder.Close(ctx) })
 		}
 		wg.Wait()
+		b.resting.Wait()
 		if envs != nil {
 			_ = envs.Close(ctx)
 		}
