@@ -68,11 +68,11 @@
 //
 // # Network
 //
-// There is a loopback interface alone. serve.py is the name server of the container.
-// It knows localhost alone, and writes down which other names it is asked for: "pybake: the build asks for
-// files.example.org". These and the hosts that common programs name in their errors
-// are FailedError.Reached. A program that connects to an address says so itself, or
-// nobody does.
+// There is a loopback interface alone. serve.py, with names.py before it, is the name
+// server of the container. It knows localhost alone, and writes down which other names
+// it is asked for: "pybake: the build asks for files.example.org". These and the hosts
+// that common programs name in their errors are FailedError.Reached. A program that
+// connects to an address says so itself, or nobody does.
 //
 // # Errors
 //
