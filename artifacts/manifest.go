@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // ManifestFormat is the format that this package writes and the only one it reads.
@@ -141,8 +142,8 @@ func sums(manifest []byte, files []File) []byte {
 }
 
 var (
-	kindPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	wordPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+~!-]*$`)
+	kindPattern = pattern.New(`^[a-z][a-z0-9-]*$`)
+	wordPattern = pattern.New(`^[A-Za-z0-9_][A-Za-z0-9._+~!-]*$`)
 )
 
 // checkKind holds a kind to what can stand beside the store's own directories.

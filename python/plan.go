@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/fetch"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/recipes"
 )
@@ -150,7 +150,7 @@ func (p *Plan) builderRequest() []string {
 	return slices.Compact(request)
 }
 
-var compilerPackage = regexp.MustCompile(`^gcc-[0-9]+$`)
+var compilerPackage = pattern.New(`^gcc-[0-9]+$`)
 
 // profileConditions are what a profile was learned under; it fits every patch
 // release of the series.

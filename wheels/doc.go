@@ -13,7 +13,8 @@
 //	          an artifact of kind "wheel" under its own key, shared between locks
 //	check     every wheel: name, structure, RECORD, tags true to content
 //	apt       which packages of the distro the shared libraries need
-//	prove     the whole house installed and imported in a clean container
+//	prove     the house installed and imported in a clean container, or what differs
+//	          from the last one in the container of that
 //	publish   into the store, by rename
 //
 // Packages go through the first five steps on their own, as soon as there is a

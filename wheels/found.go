@@ -147,9 +147,14 @@ func (f *Found) settle(holders map[string][]distro.Holder, unsought bool, of *Fa
 		}
 	}
 	f.Unsought = unsought && len(f.Files) > 0
-	if f.Kind == explain.Limit && f.Name == "memory" && of.limits.memory >= of.limits.most {
-		f.Advice = "it had all that the engine has for builds: give the engine's machine more"
+	if f.memory() && of.limits.memory >= of.limits.most {
+		f.Advice = "it had all the memory that the engine has for builds: give the engine's machine more"
 	}
+}
+
+// memory is whether more of it helps: what a build writes counts as such.
+func (f *Found) memory() bool {
+	return f.Kind == explain.Limit && (f.Name == "memory" || f.Name == "disk")
 }
 
 // beside is for a file that is there, in a directory where compilers do not look.
@@ -181,10 +186,9 @@ func (f *Failure) amendment() (a recipes.Amendment) {
 			a.Rust = found.Rust
 		}
 		switch {
-		case found.Kind != explain.Limit:
-		case found.Name == "memory" && f.limits.memory < f.limits.most:
+		case found.memory() && f.limits.memory < f.limits.most:
 			a.Memory = int(min(2*f.limits.memory, f.limits.most) >> 20)
-		case found.Name == "time":
+		case found.Kind == explain.Limit && found.Name == "time":
 			a.Minutes = min(int(2*f.limits.time/time.Minute)/limitFactor, 24*60)
 		}
 	}

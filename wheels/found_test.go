@@ -46,8 +46,10 @@ func TestFailureText(t *testing.T) {
 		{"advice", explain.Finding{Kind: explain.Python, What: "too old: thing", Advice: "take a newer thing"}, nil, false, "", usual, "\n  too old: thing\n    take a newer thing"},
 		{"memory", explain.Finding{Kind: explain.Limit, Name: "memory", What: "limit: memory"}, nil, false, "", usual,
 			"\n  limit: memory\n  fix: put into recipes/wheels/thing.toml:\n      memory = 4096"},
+		{"room", explain.Finding{Kind: explain.Limit, Name: "disk", What: "limit: room"}, nil, false, "", usual,
+			"\n  limit: room\n  fix: put into recipes/wheels/thing.toml:\n      memory = 4096"},
 		{"all memory", explain.Finding{Kind: explain.Limit, Name: "memory", What: "limit: memory"}, nil, false, "", limits{memory: 2 << 30, most: 2 << 30},
-			"\n  limit: memory\n    it had all that the engine has for builds: give the engine's machine more"},
+			"\n  limit: memory\n    it had all the memory that the engine has for builds: give the engine's machine more"},
 		{"time", explain.Finding{Kind: explain.Limit, Name: "time", What: "limit: time"}, nil, false, "", usual,
 			"\n  limit: time\n  fix: put into recipes/wheels/thing.toml:\n      minutes = 40"},
 	} {

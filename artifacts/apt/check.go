@@ -4,23 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // What fields may hold, by the Debian Policy Manual.
 var (
-	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)                                  // 5.6.1
-	versionPattern  = regexp.MustCompile(`^([0-9]{1,9}:)?[0-9][A-Za-z0-9.+~]*(-[A-Za-z0-9.+~]+)*$`) // 5.6.12
-	archPattern     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)                                // 5.6.8
-	fieldPattern    = regexp.MustCompile(`^[!"$-,.-9;-~][!-9;-~]*$`)                                // 5.1
-	codenamePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
-	sumPattern      = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	namePattern     = pattern.New(`^[a-z0-9][a-z0-9+.-]+$`)                                  // 5.6.1
+	versionPattern  = pattern.New(`^([0-9]{1,9}:)?[0-9][A-Za-z0-9.+~]*(-[A-Za-z0-9.+~]+)*$`) // 5.6.12
+	archPattern     = pattern.New(`^[a-z0-9]+(-[a-z0-9]+)*$`)                                // 5.6.8
+	fieldPattern    = pattern.New(`^[!"$-,.-9;-~][!-9;-~]*$`)                                // 5.1
+	codenamePattern = pattern.New(`^[a-z0-9][a-z0-9.-]*$`)
+	sumPattern      = pattern.New(`^[0-9a-f]{64}$`)
 	// No percent sign: not every method of apt leaves one alone.
-	filenamePattern = regexp.MustCompile(`^[A-Za-z0-9+.~_/-]+$`)
+	filenamePattern = pattern.New(`^[A-Za-z0-9+.~_/-]+$`)
 )
 
 // check returns everything that is wrong with r but for its packages.
@@ -62,7 +63,7 @@ func (p Package) check(fields []field, architectures []string) error {
 	name, version, arch := value(fields, "Package"), value(fields, "Version"), value(fields, "Architecture")
 	for _, f := range []struct {
 		name, value string
-		pattern     *regexp.Regexp
+		pattern     *pattern.Regexp
 		want        string
 	}{
 		{"Package", name, namePattern, "want two or more of a-z 0-9 + - . (policy 5.6.1)"},

@@ -8,11 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // ErrNone says that nothing is published.
@@ -75,7 +76,7 @@ type stored struct {
 	Uploaded map[string]time.Time `json:"uploaded"` // by the SHA-256 of a wheel
 }
 
-var numberPattern = regexp.MustCompile(`^[0-9]{6,}$`)
+var numberPattern = pattern.New(`^[0-9]{6,}$`)
 
 func generationName(number int) string { return fmt.Sprintf("%06d", number) }
 

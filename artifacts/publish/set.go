@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Deb is a package of an apt repository.
@@ -82,8 +82,8 @@ func (s Set) content() (string, error) {
 }
 
 var (
-	distroPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	seriesPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+[a-z]*$`)
+	distroPattern = pattern.New(`^[a-z][a-z0-9-]*$`)
+	seriesPattern = pattern.New(`^[0-9]+\.[0-9]+[a-z]*$`)
 )
 
 // check returns all that is wrong with a set in itself.

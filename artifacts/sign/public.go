@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 var (
@@ -33,7 +34,7 @@ type Public struct {
 }
 
 // verifierPattern is what looks like a verifier line.
-var verifierPattern = regexp.MustCompile(`^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$`)
+var verifierPattern = pattern.New(`^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$`)
 
 // ParsePublic reads a public key file. The error is ErrNoKey if it holds none. A
 // private key is refused: it is not where public ones should be.

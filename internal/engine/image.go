@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Image is an image that the engine holds.
@@ -227,7 +228,7 @@ func (c ImageConfig) changes() ([]string, error) {
 	return lines, nil
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9._:/@+,=-]*$`)
+var plainWord = pattern.New(`^[A-Za-z0-9._:/@+,=-]*$`)
 
 // quote protects a value from a Dockerfile's word splitting and variables.
 // Plain words stay as they are, for engines that do not unquote.

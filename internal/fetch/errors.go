@@ -3,8 +3,9 @@ package fetch
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // ErrNotHere is what a place answers that works but has no such file.
@@ -98,8 +99,8 @@ func (e *redacted) Error() string { return Redact(e.err.Error()) }
 func (e *redacted) Unwrap() error { return e.err }
 
 var (
-	userinfo = regexp.MustCompile(`://[^/\s"]*@`)
-	query    = regexp.MustCompile(`(://[^\s"?#]*)[?#][^\s"]*`)
+	userinfo = pattern.New(`://[^/\s"]*@`)
+	query    = pattern.New(`(://[^\s"?#]*)[?#][^\s"]*`)
 )
 
 // Redact removes user, password, query and fragment from every URL in a text.

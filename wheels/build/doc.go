@@ -1,6 +1,6 @@
 // Package build builds wheels from sources, each with the hooks of PEP 517 in a
-// container, and brings them out. The container has no network, an ordinary user
-// without capabilities, and limits on memory, processes and time.
+// container, and brings them out. The container has no network, and limits on memory,
+// processes and time; what builds is an ordinary user without capabilities.
 //
 // # The container
 //
@@ -23,14 +23,15 @@
 // # One after the other
 //
 // A start of a container takes as long as a small build, so one is used for many
-// sources: a worker. serve.py in it is the one process of root, with the capabilities
-// SETUID and SETGID alone, to start builds as their user. It is spoken to over its
-// standard input and output. After a build it kills all processes of that user, removes
-// what they wrote, and looks whether anything is left: processes, files, modes or
-// attributes of the directories above, System V objects, message queues, mounts. A worker
-// in which anything is, or of which a build failed, was cut off or ran out of something,
-// is removed and another one started. So no build sees anything of another one: neither
-// files nor processes nor sockets, for the network's loopback goes with the processes.
+// sources: a worker. serve.py in it is a process of root, with the capabilities SETUID
+// and SETGID alone, to start builds as their user; the others of root wait for the end.
+// It is spoken to over its standard input and output. After a build it kills all
+// processes of that user, removes what they wrote, and looks whether anything is left:
+// processes, files, modes or attributes of the directories above, System V objects,
+// message queues, mounts. A worker in which anything is, or of which a build failed, was
+// cut off or ran out of something, is removed and another one started. So no build sees
+// anything of another one: neither files nor processes nor sockets, for the network's
+// loopback goes with the processes.
 //
 // # Hooks
 //
@@ -68,11 +69,11 @@
 //
 // # Network
 //
-// There is a loopback interface alone. serve.py is the name server of the container.
-// It knows localhost alone, and writes down which other names it is asked for: "pybake: the build asks for
-// files.example.org". These and the hosts that common programs name in their errors
-// are FailedError.Reached. A program that connects to an address says so itself, or
-// nobody does.
+// There is a loopback interface alone. serve.py, with names.py before it, is the name
+// server of the container. It knows localhost alone, and writes down which other names
+// it is asked for: "pybake: the build asks for files.example.org". These and the hosts
+// that common programs name in their errors are FailedError.Reached. A program that
+// connects to an address says so itself, or nobody does.
 //
 // # Errors
 //

@@ -5,6 +5,7 @@ package build
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -21,23 +22,24 @@ import (
 // canary is what a host has that no build may find: a file, a process with it in its
 // arguments and environment, and listeners.
 type canary struct {
+	mark                 string // of this run alone: "5D1F…"
 	file, unix, abstract string
 	tcp, udp             int // ports
 	pid                  int
 	heard                chan string
 }
 
-const canaryText = "CANARY-5d1f"
-
 func newCanary(t *testing.T) *canary {
 	t.Helper()
 	dir := t.TempDir()
-	c := &canary{file: filepath.Join(dir, "file"), unix: filepath.Join(dir, "socket"), abstract: "pybake-" + canaryText, heard: make(chan string, 100)}
-	if err := os.WriteFile(c.file, []byte(canaryText), 0o644); err != nil {
+	c := &canary{mark: rand.Text(), file: filepath.Join(dir, "file"), unix: filepath.Join(dir, "socket"), heard: make(chan string, 100)}
+	text := "CANARY-" + c.mark
+	c.abstract = "pybake-" + text
+	if err := os.WriteFile(c.file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("CANARY", canaryText)
-	process := exec.Command("sh", "-c", "exec sleep 1000", canaryText)
+	t.Setenv("CANARY", text)
+	process := exec.Command("sh", "-c", "exec sleep 1000", text)
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +85,7 @@ func newCanary(t *testing.T) *canary {
 func (c *canary) tries(functions string) string {
 	return fmt.Sprintf(`
 import ctypes, glob, os, shutil, socket, subprocess, sys, time
-FILE, UNIX, ABSTRACT, TCP, UDP, PID, TEXT = %q, %q, "\0" + %q, %d, %d, %d, "CANARY-" + "5d1f"
+FILE, UNIX, ABSTRACT, TCP, UDP, PID, TEXT = %q, %q, "\0" + %q, %d, %d, %d, "CANARY-" + %q
 done = []
 def attempt(f):
     try:
@@ -93,7 +95,7 @@ def attempt(f):
         pass
 def get_requires_for_build_wheel(settings=None):
     return done
-`, c.file, c.unix, c.abstract, c.tcp, c.udp, c.pid) + functions
+`, c.file, c.unix, c.abstract, c.tcp, c.udp, c.pid, c.mark) + functions
 }
 
 const reads = `

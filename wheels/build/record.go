@@ -3,9 +3,10 @@ package build
 import (
 	"bytes"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 const (
@@ -54,7 +55,7 @@ func (r *record) pass(p []byte) error {
 	return err
 }
 
-const asked = "pybake: the build asks for " // as in serve.py
+const asked = "pybake: the build asks for " // as in names.py
 
 func (r *record) endLine() {
 	line := printable(string(r.line))
@@ -84,7 +85,7 @@ func (r *record) end() (tail, hosts []string) {
 	return slices.Clone(r.tail), slices.Compact(hosts)
 }
 
-var escapes = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
+var escapes = pattern.New("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
 
 // printable is a line as it looks on a terminal that has no colours: what was
 // overwritten after a carriage return is left out, and so is what would do
@@ -106,17 +107,17 @@ func printable(line string) string {
 }
 
 // reachedRE are the ways in which programs name the host that they cannot reach.
-var reachedRE = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)could not resolve (?:host|proxy):? '?([\w.:-]+)`),              // curl, git
-	regexp.MustCompile(`(?i)connect to (?:host )?([\w.:-]+) port`),                         // curl, ssh
-	regexp.MustCompile(`(?i)failed to (?:resolve|lookup address of) '([\w.:-]+)'`),         // urllib3
-	regexp.MustCompile(`(?i)HTTPS?ConnectionPool\(host='([\w.:-]+)'`),                      // requests
-	regexp.MustCompile(`(?i)unable to resolve host address ['‘"]([\w.:-]+)`),               // wget
-	regexp.MustCompile(`(?i)connecting to ([\w.:-]+?)(?:\|[^|]*\|)?(?::\d+)?\.\.\. *fail`), // wget
-	regexp.MustCompile(`(?i)dial (?:tcp|udp)[46]?:? (?:lookup )?([\w.-]+|\[[\w:]+\])[: ]`), // go
-	regexp.MustCompile(`(?i)unable to access '\w+://(?:[^/@']*@)?([\w.-]+)`),               // git
-	regexp.MustCompile(`(?i)couldn't connect to server.*?\bto ([\w.-]+)`),                  // libcurl in cargo
-	regexp.MustCompile(`(?i)connect to address ([\w.:]+)`),                                 // telnet and others
+var reachedRE = []*pattern.Regexp{
+	pattern.New(`(?i)could not resolve (?:host|proxy):? '?([\w.:-]+)`),              // curl, git
+	pattern.New(`(?i)connect to (?:host )?([\w.:-]+) port`),                         // curl, ssh
+	pattern.New(`(?i)failed to (?:resolve|lookup address of) '([\w.:-]+)'`),         // urllib3
+	pattern.New(`(?i)HTTPS?ConnectionPool\(host='([\w.:-]+)'`),                      // requests
+	pattern.New(`(?i)unable to resolve host address ['‘"]([\w.:-]+)`),               // wget
+	pattern.New(`(?i)connecting to ([\w.:-]+?)(?:\|[^|]*\|)?(?::\d+)?\.\.\. *fail`), // wget
+	pattern.New(`(?i)dial (?:tcp|udp)[46]?:? (?:lookup )?([\w.-]+|\[[\w:]+\])[: ]`), // go
+	pattern.New(`(?i)unable to access '\w+://(?:[^/@']*@)?([\w.-]+)`),               // git
+	pattern.New(`(?i)couldn't connect to server.*?\bto ([\w.-]+)`),                  // libcurl in cargo
+	pattern.New(`(?i)connect to address ([\w.:]+)`),                                 // telnet and others
 }
 
 // hostsIn finds the hosts that lines name as not reached.

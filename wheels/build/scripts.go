@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // maxText is the size of the largest entry_points.txt, and of a script of which
@@ -47,7 +48,7 @@ type entryPoint struct {
 }
 
 // entryPointRE is "cython = Cython.Compiler.Main:setuptools_main [extra]".
-var entryPointRE = regexp.MustCompile(`^([^=/\x00]*[^=/\x00\s])\s*=\s*([\pL_][\pL\pN_]*(?:\.[\pL_][\pL\pN_]*)*)\s*:\s*([\pL_][\pL\pN_]*(?:\.[\pL_][\pL\pN_]*)*)\s*(?:\[[^\]]*\])?$`)
+var entryPointRE = pattern.New(`^([^=/\x00]*[^=/\x00\s])\s*=\s*([\pL_][\pL\pN_]*(?:\.[\pL_][\pL\pN_]*)*)\s*:\s*([\pL_][\pL\pN_]*(?:\.[\pL_][\pL\pN_]*)*)\s*(?:\[[^\]]*\])?$`)
 
 // entryPoints reads the programs of an entry_points.txt, an INI file.
 func entryPoints(text string) ([]entryPoint, error) {

@@ -17,6 +17,8 @@ import (
 )
 
 var (
+	//go:embed names.py
+	namesText string
 	//go:embed serve.py
 	serveText string
 	//go:embed hook.py
@@ -92,7 +94,7 @@ func (b *Builder) fresh(ctx context.Context) (w *worker, err error) {
 	if err != nil {
 		return nil, err
 	}
-	argv := []string{b.interpreter(), "-I", "-S", "-B", "-c", serveText, hookText}
+	argv := []string{b.interpreter(), "-I", "-S", "-B", "-c", namesText + serveText, hookText}
 	w = &worker{Container: c, since: time.Now(), died: sync.OnceFunc(b.died)}
 	w.line, w.stop, w.ended = talk(ctx, c, append(argv, slices.Sorted(maps.Keys(places))...), &w.err)
 	return w, nil

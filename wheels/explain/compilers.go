@@ -31,9 +31,7 @@ var compilerSigns = []sign{
 		r.rust(lockVersions[m[1]])
 	}},
 
-	{"No space left on device", pattern.New(`No space left on device`), func(r *reader, _ []string) {
-		r.add(Finding{Kind: Limit, Name: "disk", What: "limit: no space left where the engine keeps its containers", Advice: "pybake clean --cache, or give the engine's machine more room"})
-	}},
+	{"No space left on device", pattern.New(`No space left on device`), func(r *reader, _ []string) { r.add(outOfRoom) }},
 	{"exhausted", pattern.New(`virtual memory exhausted|out of memory allocating \d+ bytes`), func(r *reader, _ []string) { r.add(outOfMemory) }},
 	{"Killed", pattern.New(`fatal error: Killed signal terminated program`), func(r *reader, _ []string) { r.add(outOfMemory) }},
 	{"SIGKILL", pattern.New(`signal: 9, SIGKILL: kill`), func(r *reader, _ []string) { r.add(outOfMemory) }},
@@ -45,7 +43,11 @@ var (
 	lockVersions = map[string]string{"3": "1.53", "4": "1.78"}
 )
 
-var outOfMemory = Finding{Kind: Limit, Name: "memory", What: "limit: it takes more memory than it gets"}
+// outOfMemory and outOfRoom are mended by the same: a build writes to nothing but memory.
+var (
+	outOfMemory = Finding{Kind: Limit, Name: "memory", What: "limit: it takes more memory than it gets"}
+	outOfRoom   = Finding{Kind: Limit, Name: "disk", What: "limit: it writes more than it may"}
+)
 
 func (r *reader) oldCompiler(what, need string) {
 	r.add(Finding{

@@ -27,7 +27,7 @@ const (
 // Finding is one thing that a build failed for want of.
 type Finding struct {
 	Kind Kind   `json:"kind"`
-	Name string `json:"name"` // "libpq-fe.h", "-lpq", "cairo.pc", "pg_config", "numpy", "rustc 1.88", "memory"
+	Name string `json:"name"` // "libpq-fe.h", "-lpq", "cairo.pc", "pg_config", "numpy", "rustc 1.88", "memory", "disk"
 	What string `json:"what"` // as one reads it: "missing: libpq-fe.h"
 
 	// Files are ends of paths: a package with the first that there is, is wanted.
@@ -127,6 +127,8 @@ func (r *reader) limit() []Finding {
 	switch e := r.Failed; {
 	case e != nil && e.Kind == build.OutOfMemory:
 		return []Finding{outOfMemory}
+	case e != nil && e.Kind == build.DiskFull:
+		return []Finding{outOfRoom}
 	case e != nil && e.Kind == build.TimedOut:
 		return []Finding{{Kind: Limit, Name: "time", What: "limit: it takes more time than it gets"}}
 	}

@@ -265,6 +265,8 @@ func TestEnds(t *testing.T) {
 		want   string
 	}{
 		{build.FailedError{Kind: build.OutOfMemory, Cause: "out of memory at 1 GiB"}, "g++: fatal error: Killed signal terminated program cc1plus", "limit memory"},
+		{build.FailedError{Kind: build.DiskFull, Cause: "no room left in /build, of 128 MiB: OSError: [Errno 28] No space left on device"}, "", "limit disk"},
+		{build.FailedError{Kind: build.DiskFull, Cause: "no room left in /build, of 128 MiB: subprocess.CalledProcessError: Command 'make' returned non-zero exit status 2."}, "", "limit disk"},
 		{build.FailedError{Kind: build.TimedOut, Cause: "no end after 1 h"}, "", "limit time"},
 		{build.FailedError{Kind: build.Raised, Cause: "OSError", Reached: []string{"files.example.org"}}, "", "network files.example.org"},
 		{build.FailedError{Kind: build.Raised, Cause: "OSError", Reached: []string{"files.example.org"}}, "sh: 1: cmake: not found", "program cmake /bin/cmake,/sbin/cmake"},

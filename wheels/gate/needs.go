@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 	"github.com/pybake/pybake/wheels/whl"
 )
@@ -198,9 +198,9 @@ func choose(library string, owners []distro.Owner) (name, problem string) {
 }
 
 var (
-	sonameVersion = regexp.MustCompile(`\.so(\.|$)`)
+	sonameVersion = pattern.New(`\.so(\.|$)`)
 	// A change of the ABI under the same soname, written behind the name.
-	transition = regexp.MustCompile(`(t64|v5|c2a|c2|ldbl|gf)$`)
+	transition = pattern.New(`(t64|v5|c2a|c2|ldbl|gf)$`)
 	dashes     = strings.NewReplacer("-", "", "_", "", ".", "")
 )
 

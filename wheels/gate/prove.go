@@ -5,7 +5,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,9 +19,6 @@ import (
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/project"
 )
-
-//go:embed proof/house.py
-var houseScript []byte
 
 // Where things are in the container of a proof. What is below tmpDir belongs
 // to the ordinary user.

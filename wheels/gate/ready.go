@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,25 @@ import (
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/engine"
 )
+
+var (
+	//go:embed proof/common.py
+	commonText string
+	//go:embed proof/install.py
+	installText string
+	//go:embed proof/use.py
+	useText string
+	//go:embed proof/attempt.py
+	attemptText string
+	//go:embed proof/house.py
+	mainText string
+)
+
+// houseText is house.py as a container gets it: one file, for modules of ours could be
+// taken for those of a wheel.
+func houseText() string {
+	return commonText + installText + useText + attemptText + mainText
+}
 
 // What images of this package are, as labels and names say it.
 const (
@@ -24,7 +44,7 @@ const (
 // returns its name: the base with the packages of the Python and what they depend
 // on, and an empty virtual environment.
 func (g *Gate) Ready(ctx context.Context) (string, error) {
-	sum := hashOf(Format, g.Base.Digest, g.PythonPackages, g.Python, g.Prefix, string(houseScript))
+	sum := hashOf(Format, g.Base.Digest, g.PythonPackages, g.Python, g.Prefix, houseText())
 	ref := "pybake/" + readyImage + ":" + g.Target.String() + "-" + g.Series + "-" + sum[:12]
 	if _, found, err := g.Distros.Engine.Image(ctx, ref); found || err != nil {
 		return ref, err
@@ -114,7 +134,7 @@ func putProof(tw *tar.Writer, config []byte) error {
 	for _, f := range []struct {
 		name string
 		data []byte
-	}{{proofDir + "/house.py", houseScript}, {proofDir + "/config.json", config}} {
+	}{{proofDir + "/house.py", []byte(houseText())}, {proofDir + "/config.json", config}} {
 		h := tar.Header{Name: strings.TrimPrefix(f.name, "/"), Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(f.data))}
 		if err := tw.WriteHeader(&h); err != nil {
 			return err

@@ -6,10 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/strict"
 )
 
@@ -174,7 +174,7 @@ func (n *node) itemsOf() []*node {
 	return n.items
 }
 
-var tomlLine = regexp.MustCompile(`^(\[|["'A-Za-z0-9_.-]+[ \t]*=([^=]|$))`)
+var tomlLine = pattern.New(`^(\[|["'A-Za-z0-9_.-]+[ \t]*=([^=]|$))`)
 
 // isTOML is whether the first line that says something is one of TOML; for a
 // file that says nothing, the name does.

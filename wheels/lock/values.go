@@ -6,11 +6,11 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/pep"
 )
 
@@ -122,7 +122,7 @@ func (d *document) hashes(p place, texts []string, nodes ...*node) []string {
 
 // variable is ${NAME} in an address, and variableName what stands for it in the
 // one that is returned.
-var variable = regexp.MustCompile(`\$\{[A-Za-z0-9_]+\}`)
+var variable = pattern.New(`\$\{[A-Za-z0-9_]+\}`)
 
 const variableName = "VARIABLE"
 

@@ -2,9 +2,10 @@ package whl
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // facts are what follows from the names of the files.
@@ -34,7 +35,7 @@ func (l *layout) facts() {
 	slices.SortStableFunc(l.w.Scripts, func(a, b Script) int { return strings.Compare(a.Name, b.Name) })
 }
 
-var licenseName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|authors|copyright)`)
+var licenseName = pattern.New(`(?i)^(licen[cs]e|copying|notice|authors|copyright)`)
 
 // sort puts a file into the lists it belongs to; rest is its name where it is
 // installed.
@@ -58,7 +59,7 @@ func sharedName(name string) bool {
 
 // extension takes the name of an extension module apart, "foo.cpython-313-x86_64-linux-gnu.so":
 // its module and what is between it and .so. It is false for other names.
-var extensionName = regexp.MustCompile(`^([^.]+)\.(?:(cpython-[0-9]+[a-z]*|abi3t?)(?:-[^.]*)?\.)?so$`)
+var extensionName = pattern.New(`^([^.]+)\.(?:(cpython-[0-9]+[a-z]*|abi3t?)(?:-[^.]*)?\.)?so$`)
 
 func extension(base string) (module, abi string, ok bool) {
 	m := extensionName.FindStringSubmatch(base)

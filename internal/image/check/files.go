@@ -3,7 +3,6 @@ package check
 import (
 	"archive/tar"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -128,18 +127,18 @@ func (s *state) installer(e layer.Entry) string {
 // aptStates are what apt, dpkg and the packages leave behind that nobody needs
 // at run time. The names are those of files.
 var aptStates = []struct {
-	name *regexp.Regexp
+	name *pattern.Regexp
 	what string
 }{
-	{regexp.MustCompile(`^var/lib/apt/lists/`), "list of apt"},
-	{regexp.MustCompile(`^var/cache/apt/`), "cache of apt"},
-	{regexp.MustCompile(`^var/log/`), "log"},
-	{regexp.MustCompile(`^(?:etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-|var/(?:lib/dpkg|cache/debconf)/[^/]+-old)$`), "backup"},
-	{regexp.MustCompile(`^etc/.*\.(?:dpkg|ucf)-(?:old|dist|new|tmp)$`), "backup"},
-	{regexp.MustCompile(`^var/cache/(?:ldconfig/|fontconfig/.*\.cache-|man/)`), "cache"},
-	{regexp.MustCompile(`^usr/share/doc/[^/]+/.*`), "documentation"},
-	{regexp.MustCompile(`^usr/share/(?:man|info|lintian)/`), "documentation"},
-	{regexp.MustCompile(`^usr/share/locale/.*/LC_MESSAGES/`), "translation"},
+	{pattern.New(`^var/lib/apt/lists/`), "list of apt"},
+	{pattern.New(`^var/cache/apt/`), "cache of apt"},
+	{pattern.New(`^var/log/`), "log"},
+	{pattern.New(`^(?:etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-|var/(?:lib/dpkg|cache/debconf)/[^/]+-old)$`), "backup"},
+	{pattern.New(`^etc/.*\.(?:dpkg|ucf)-(?:old|dist|new|tmp)$`), "backup"},
+	{pattern.New(`^var/cache/(?:ldconfig/|fontconfig/.*\.cache-|man/)`), "cache"},
+	{pattern.New(`^usr/share/doc/[^/]+/.*`), "documentation"},
+	{pattern.New(`^usr/share/(?:man|info|lintian)/`), "documentation"},
+	{pattern.New(`^usr/share/locale/.*/LC_MESSAGES/`), "translation"},
 }
 
 func (s *state) noAptState() (f found, err error) {

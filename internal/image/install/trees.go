@@ -9,11 +9,11 @@ import (
 	"io"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Wheel is a wheel to install.
@@ -91,9 +91,9 @@ func trees(ctx context.Context, c *engine.Container, series string, wheels []Whe
 }
 
 var (
-	nameRE   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+!-]*\.whl$`)
-	hashRE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	seriesRE = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
+	nameRE   = pattern.New(`^[A-Za-z0-9_][A-Za-z0-9_.+!-]*\.whl$`)
+	hashRE   = pattern.New(`^[0-9a-f]{64}$`)
+	seriesRE = pattern.New(`^[0-9]+\.[0-9]+$`)
 )
 
 // arguments are the files beside the wheels, by name, and the command.

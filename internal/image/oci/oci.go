@@ -55,7 +55,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -63,6 +62,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/pybake/pybake/internal/image/layer"
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // Layer is one layer of an image.
@@ -149,7 +149,7 @@ func (i Image) build() (*built, error) {
 	return b, nil
 }
 
-var port = regexp.MustCompile(`^[1-9][0-9]{0,4}/(tcp|udp|sctp)$`)
+var port = pattern.New(`^[1-9][0-9]{0,4}/(tcp|udp|sctp)$`)
 
 // configFile is the configuration without its layers.
 func (i Image) configFile() (*v1.ConfigFile, error) {

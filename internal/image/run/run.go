@@ -24,12 +24,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pybake/pybake/internal/engine"
+	"github.com/pybake/pybake/internal/pattern"
 	"github.com/pybake/pybake/internal/project"
 )
 
@@ -186,7 +186,7 @@ func Source(s engine.RunSpec, dir, imagePath string) engine.RunSpec {
 	return s
 }
 
-var barePattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var barePattern = pattern.New(`^[A-Za-z0-9_-]+$`)
 
 // keyOf is a key as TOML writes it.
 func keyOf(table, part string) string {

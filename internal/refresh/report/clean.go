@@ -3,14 +3,15 @@ package report
 import (
 	"math"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pybake/pybake/internal/pattern"
 )
 
 // sequences are what programs say to a terminal: colours, titles, links.
-var sequences = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\x1b[@-Z\\\\-_]")
+var sequences = pattern.New("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\x1b[@-Z\\\\-_]")
 
 // block is text with nothing in it but characters to read, and line breaks and tabs.
 func block(s string) string {
