@@ -23,6 +23,7 @@ type command struct {
 func (c command) run(ctx context.Context) (string, float64, error) {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	cmd.Dir, cmd.Env = c.dir, append(os.Environ(), c.env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                   // an interrupt of ours does not come twice
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // pybake and docker clean up
 	cmd.WaitDelay = 20 * time.Second
 	var stdout, stderr bytes.Buffer

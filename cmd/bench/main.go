@@ -60,7 +60,7 @@
 // before, pybake's store has the Python alone, and its project the pins. Each has all cores.
 // Everybody has to have made the same projects and versions. The peers:
 //
-//	pip wheel                one process, as it is
+//	pip wheel                of all sdists, one process, as it is
 //	uv pip install           of all sdists, as parallel as it likes; into a venv, for it has
 //	                         no pip wheel
 //	uv build                 one process for each sdist, as many at once as there are cores;
@@ -77,8 +77,10 @@
 //	                 clean container, which no peer does
 //	nothing pinned   until the last wheel, where pybake.lock has no build requirements, and
 //	                 pybake asks the index; peers always resolve
-//	debug symbols    with --debug-symbols, if pybake knows it: peers compile with what
-//	                 sysconfig says
+//	-g               the sysconfig of our Python has no -g, which halves what the compiler
+//	                 does for peers as well. Beside pip and the better one of uv are these
+//	                 with the -g that CPython has in its sysconfig, as other Pythons have
+//	debug symbols    with --debug-symbols, if pybake knows it, beside pip with -g
 //	nothing changed  pybake wheels once more, beside its target. Whoever is called as an
 //	                 engine, an index or a proxy is a trap
 //	one line bumped  another version of one project in P, which is pinned: the whole pybake

@@ -16,8 +16,8 @@ import (
 
 const symbolsFlag = "--debug-symbols"
 
-// given is the directory that peers are given: NAME.lock and NAME/ with the sdists of
-// each set, wheels/ with all that builds them.
+// given is the directory that peers are given: NAME/ with the sdists of each set and
+// NAME.json with fromager's graph of them, wheels/ with all that builds them.
 func (b *wheelsBench) given() string { return filepath.Join(b.dir, "given") }
 
 // bumped is a set with one line of its lock replaced.
@@ -36,13 +36,17 @@ func (b *wheelsBench) prepare(ctx context.Context) error {
 	if err := errors.Join(b.makeProject(), b.makeStore(ctx)); err != nil {
 		return err
 	}
+	p, err := b.place(ctx)
+	if err != nil {
+		return err
+	}
 	for _, set := range b.sets {
 		all := []*wheelsSet{set}
 		if !set.compiled {
 			all = append(all, b.bumped(set))
 		}
 		for _, set := range all {
-			if err := b.prepareSet(ctx, set); err != nil {
+			if err := b.prepareSet(ctx, p, set); err != nil {
 				return fmt.Errorf("%s: %w", set.what, err)
 			}
 		}
@@ -110,21 +114,13 @@ func (b *wheelsBench) makeStore(ctx context.Context) error {
 
 // prepareSet makes the house of a set from the indexes of this machine, takes the pins that
 // were missing into the project, and gives its sdists.
-func (b *wheelsBench) prepareSet(ctx context.Context, set *wheelsSet) error {
+func (b *wheelsBench) prepareSet(ctx context.Context, p place, set *wheelsSet) error {
 	b.say("%s: fetch, pin, build once", set.what)
-	p, err := b.place(ctx)
-	if err != nil {
-		return err
-	}
 	h, _, err := b.house(ctx, p, set, nil)
 	if err != nil {
 		return err
 	}
-	pins := filepath.Join(b.project(), project.LockFile)
-	if err := copyFile(pins, filepath.Join(p.project(), project.LockFile)); err != nil {
-		return err
-	}
-	if err := copyFile(filepath.Join(b.given(), set.lock()), filepath.Join(b.project(), set.lock())); err != nil {
+	if err := copyFile(filepath.Join(b.project(), project.LockFile), filepath.Join(p.project(), project.LockFile)); err != nil {
 		return err
 	}
 	graph := newGraph()
