@@ -40,7 +40,7 @@ def split(file, label, debug):
     facts = run("readelf", "-S", "-n", "-W", file)
     if not re.search(r"^ *\[ *\d+\] \.z?debug_", facts, re.M):
         return False, False
-    found = re.search(r"^ *Build ID: ([0-9a-f]{4,})$", facts, re.M)
+    found = re.search(r"Build ID: ([0-9a-f]{4,})$", facts, re.M)
     kept = False
     if found:
         id = found.group(1)
