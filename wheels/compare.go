@@ -3,10 +3,14 @@ package wheels
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
+
+	"github.com/pybake/pybake/wheels/build"
 )
 
 // DifferError says that building a wheel twice gave two.
@@ -44,6 +48,46 @@ func sameWheel(one, two string) error {
 	if err != nil {
 		return err
 	}
+	e := differ(before, after)
+	if e == nil {
+		e = &DifferError{Members: []string{"the archive itself"}, Where: firstDifference(a, b)}
+	}
+	return e
+}
+
+// sameSymbols compares the symbols in two directories likewise.
+func sameSymbols(one, two string) error {
+	before, err := symbolsIn(one)
+	if err != nil {
+		return err
+	}
+	after, err := symbolsIn(two)
+	if err != nil {
+		return err
+	}
+	if e := differ(before, after); e != nil {
+		return e
+	}
+	return nil
+}
+
+func symbolsIn(dir string) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	tree := os.DirFS(dir)
+	err := fs.WalkDir(tree, build.SymbolsDir, func(name string, entry fs.DirEntry, err error) error {
+		if name == build.SymbolsDir && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !entry.IsDir() {
+			out[name], err = fs.ReadFile(tree, name)
+		}
+		return err
+	})
+	return out, err
+}
+
+// differ is what differs between two sets of files; nil if nothing does.
+func differ(before, after map[string][]byte) *DifferError {
 	e := &DifferError{}
 	for name, data := range before {
 		if !bytes.Equal(data, after[name]) || after[name] == nil {
@@ -56,7 +100,7 @@ func sameWheel(one, two string) error {
 		}
 	}
 	if len(e.Members) == 0 {
-		return &DifferError{Members: []string{"the archive itself"}, Where: firstDifference(a, b)}
+		return nil
 	}
 	slices.SortFunc(e.Members, func(x, y string) int { // RECORD differs whenever anything does
 		return slices.Compare([]string{last(x), x}, []string{last(y), y})

@@ -59,3 +59,24 @@ func TestSameWheel(t *testing.T) {
 		t.Errorf("other times: %v", err)
 	}
 }
+
+func TestSameSymbols(t *testing.T) {
+	const name = "debug/.build-id/ab/cd.debug"
+	dir := func(files map[string]string) string {
+		out := t.TempDir()
+		write(t, out, files)
+		return out
+	}
+	one := dir(map[string]string{name: "text", "a.whl": "one"})
+	if err := sameSymbols(one, dir(map[string]string{name: "text", "a.whl": "other"})); err != nil {
+		t.Error(err)
+	}
+	if err := sameSymbols(dir(nil), dir(nil)); err != nil {
+		t.Error(err)
+	}
+	for _, other := range []map[string]string{nil, {name: "tent"}, {name: "text", name + "2": ""}} {
+		if err := sameSymbols(one, dir(other)); !errors.As(err, new(*DifferError)) {
+			t.Errorf("%v: %v", other, err)
+		}
+	}
+}

@@ -34,6 +34,9 @@
 //	apt.txt           NAME=VERSION, a line for each package of the distro that has to be
 //	                  there beside the Python's own packages; for apt-get install
 //	wheels.json       what each wheel is and came from: a list of Wheel
+//	debug/.build-id/ab/cdef….debug
+//	                  with Request.Symbols, the debug information of what was compiled,
+//	                  by build id; they are in the artifacts of the wheels, too
 //
 // # The app
 //
@@ -69,7 +72,8 @@
 // # Keys
 //
 // A built wheel's key is made of the hash of its source, its build requirements, the
-// recipe, its crates, and what compiles it: ABI of the interpreter, base image, toolchain. A
+// recipe, its crates, and what compiles it: ABI of the interpreter, base image, toolchain,
+// and whether that makes symbols. A
 // wheel without compiled code, from a source that has nothing to compile, tagged for
 // any platform, whose metadata agrees with that of its sdist, does not depend on the
 // latter: it is kept under a key without them, and serves other Pythons and distros too.

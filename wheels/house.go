@@ -42,8 +42,9 @@ type Wheel struct {
 	Seconds float64 `json:"seconds,omitempty"`
 	Key     string  `json:"key,omitempty"` // of the artifact that was built
 
-	path  string
-	facts *whl.Wheel
+	path    string
+	symbols []string // files beside it: "debug/.build-id/ab/cdef….debug"
+	facts   *whl.Wheel
 }
 
 // Source is what a wheel was built from.
@@ -131,6 +132,9 @@ func (p *Plan) writeHouse(dir string, wheels []*Wheel, apt []project.Package) er
 		if err := copyFile(filepath.Join(dir, w.File), w.path); err != nil {
 			return err
 		}
+		if err := w.copySymbols(dir); err != nil {
+			return err
+		}
 	}
 	pylock, err := p.pylock(wheels)
 	if err != nil {
@@ -144,6 +148,20 @@ func (p *Plan) writeHouse(dir string, wheels []*Wheel, apt []project.Package) er
 		RequirementsFile: p.requirements(wheels), PylockFile: pylock, AptFile: aptList(apt), DetailsFile: append(details, '\n'),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copySymbols copies what is beside the wheel. Two wheels may have the same file.
+func (w *Wheel) copySymbols(dir string) error {
+	for _, name := range w.symbols {
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := copyFile(to, filepath.Join(filepath.Dir(w.path), filepath.FromSlash(name))); err != nil {
 			return err
 		}
 	}

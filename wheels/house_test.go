@@ -66,6 +66,9 @@ func TestHouseFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const symbols = "debug/.build-id/ab/cd.debug"
+	write(t, dir, map[string]string{symbols: "symbols"})
+	wheels[1].symbols, wheels[2].symbols = []string{symbols}, []string{symbols}
 	house := t.TempDir()
 	apt := []project.Package{{Name: "libpq5", Version: "17.5-0+deb13u1", Arch: "amd64"}, {Name: "libldap2", Version: "2.6.10+dfsg-1", Arch: "amd64"}}
 	if err := p.writeHouse(house, wheels, apt); err != nil {
@@ -82,6 +85,9 @@ func TestHouseFiles(t *testing.T) {
 		if text, err := os.ReadFile(filepath.Join(house, w.File)); err != nil || string(text) != w.Name {
 			t.Errorf("%s: %q, %v", w.File, text, err)
 		}
+	}
+	if text, err := os.ReadFile(filepath.Join(house, symbols)); err != nil || string(text) != "symbols" {
+		t.Errorf("symbols: %q, %v", text, err)
 	}
 	got, err := ReadHouse(house)
 	if err != nil || len(got.Wheels) != 3 || got.Wheels[1].Source.File != "markupsafe-3.0.2.tar.gz" || got.Wheels[1].SHA256 != sum("b") {

@@ -36,7 +36,7 @@ func (t *task) start(ctx context.Context, jobs int, packages []project.BuildPack
 	t.job, err = builder.Start(ctx, build.Job{
 		Name: t.pkg.Name, Unnamed: t.pkg.unnamed, Version: t.pkg.Version, Source: t.content(), Wheels: files,
 		Subdirectory: t.src.Subdirectory, Backend: t.src.Build.Backend, BackendPath: t.src.Build.Path,
-		ConfigSettings: t.configSettings(), Env: t.env(), Path: t.rustPath, Epoch: t.epoch(), Jobs: jobs, Log: t.log,
+		ConfigSettings: t.configSettings(), Env: t.env(), Path: t.rustPath, Epoch: t.epoch(), Jobs: jobs, Symbols: t.p.req.Symbols, Log: t.log,
 	})
 	if err == nil && t.b.queue.waits() {
 		builder.Warm(ctx, t.tools.users(t.b.queue.cores)) // for the next

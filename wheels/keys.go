@@ -26,6 +26,8 @@ const (
 	wheelFormat = "2"
 	houseFormat = "1"
 	treeFormat  = "1" // of what is built from a directory
+
+	symbolsFormat = "1" // of what is compiled with symbols
 )
 
 // source is what a wheel is built from and with.
@@ -87,6 +89,9 @@ func (s *source) inputs(p *Plan, pins *project.Lock, toolchain project.SetPin) [
 		artifacts.Input{Name: "distro", Value: p.Distro},
 		artifacts.Input{Name: "arch", Value: p.Arch},
 	)
+	if p.req.Symbols {
+		in = append(in, artifacts.Input{Name: "symbols", Value: symbolsFormat})
+	}
 	base, _ := pins.Base(p.Distro, p.Arch)
 	in = append(in, artifacts.Input{Name: "base", Value: base.Digest})
 	for _, pkg := range toolchain.Packages {

@@ -33,6 +33,7 @@ type Request struct {
 	ExcludeNewer time.Time // for build requirements; zero: the lock's own age
 	Strict       bool      // ExcludeNewer is the user's: an index that gives no times is an error
 	Constraints  []string  // on build requirements: "setuptools<81"
+	Symbols      bool      // what is built has debug information, which is kept beside it
 }
 
 // Package is a package of the lock as the target gets it.

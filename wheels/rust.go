@@ -266,7 +266,7 @@ func (c crated) WriteTar(dst *tar.Writer, top string, uid, gid int) error {
 			return err
 		}
 	}
-	return cargo.Vendor(dst, cargoHome, "/"+top, c.t.rust.archives, uid, gid, c.t.epoch())
+	return cargo.Vendor(dst, cargoHome, "/"+top, c.t.p.req.Symbols, c.t.rust.archives, uid, gid, c.t.epoch())
 }
 
 // manifestDir is the directory of the topmost Cargo.toml of a project.

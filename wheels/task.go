@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,6 +208,11 @@ func (t *task) fromStore(a *artifacts.Artifact) (*Wheel, error) {
 		return nil, fmt.Errorf("%s: sha256 %s, but its manifest says %s", a.Dir, w.SHA256, a.Files[i].SHA256)
 	}
 	w.Origin, w.Key, w.Source, w.Yanked = "sdist", string(a.Key), t.described(), t.pkg.Yanked
+	for _, f := range a.Files {
+		if strings.HasPrefix(f.Path, build.SymbolsDir+"/") {
+			w.symbols = append(w.symbols, f.Path)
+		}
+	}
 	for _, s := range a.Steps {
 		w.Seconds += s.Seconds
 	}
@@ -276,7 +282,8 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	return t.fromStore(a)
 }
 
-// compile runs the build and leaves the canonical wheel in the draft.
+// compile runs the build and leaves the canonical wheel in the draft, with its symbols
+// beside it.
 func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*Wheel, error) {
 	raw, err := draft.Scratch("raw")
 	if err != nil {
@@ -294,6 +301,10 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 	t.step = "check"
 	w, err := t.b.read(t.p, t.pkg, filepath.Join(raw, name), name, true)
 	if err != nil {
+		return nil, err
+	}
+	err = os.Rename(filepath.Join(raw, build.SymbolsDir), filepath.Join(draft.Dir(), build.SymbolsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	w.path = filepath.Join(draft.Dir(), name)
@@ -370,7 +381,10 @@ func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) 
 	if err := t.rewrite(canonical, raw, name); err != nil {
 		return err
 	}
-	return sameWheel(first.path, canonical)
+	if err := sameWheel(first.path, canonical); err != nil {
+		return err
+	}
+	return sameSymbols(draft.Dir(), raw)
 }
 
 // shared is whether the wheel would be the same from any Python: nothing in it is

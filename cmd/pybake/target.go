@@ -95,7 +95,7 @@ func (a *app) readLock(p *project.Project, name string, allow []string) (*lock.L
 // wheelsRequest completes what the user asked for from the project, the lock, the
 // store and this machine, and says what it took from where.
 func (a *app) wheelsRequest(p *project.Project, set *recipes.Set, l *lock.Lock, f wheelsFlags) (wheels.Request, error) {
-	req := wheels.Request{Lock: l, Arch: debianArch(runtime.GOARCH), Select: lock.Target{
+	req := wheels.Request{Lock: l, Arch: debianArch(runtime.GOARCH), Symbols: p.Wheels.DebugSymbols || f.symbols, Select: lock.Target{
 		Extras: slices.Concat(p.Wheels.Extras, f.extras), Groups: slices.Concat(p.Wheels.Groups, f.groups),
 		NoGroups: slices.Concat(p.Wheels.NoGroups, f.noGroups), NoDefaultGroups: f.noDefaultGroups || f.runtime && development(l),
 		NoBinary: slices.Concat(p.Wheels.NoBinary, f.noBinary), OnlyBinary: slices.Concat(p.Wheels.OnlyBinary, f.onlyBinary),

@@ -38,6 +38,7 @@ type wheelsFlags struct {
 	frozen, repin bool
 	repinBuild    []string
 	verify        bool
+	symbols       bool
 	dryRun        bool
 	jobs          int
 }
@@ -71,6 +72,17 @@ hashes and fetched by the cargo that builds, from where the machine's or the
 project's configuration of cargo says: config.toml in CARGO_HOME, or
 .cargo/config.toml beside pybake.toml. It is compiled by the distro's newest
 Rust, or by one of recipes/rust.toml if that is too old.
+
+With --debug-symbols, or debug-symbols = true in pybake.toml, what is built is
+compiled with -g. The wheels hold no debug information all the same: it is taken
+out of them and is in the house, in files that are called by the build id of
+what they belong to. gdb finds them with
+
+  gdb -iex "set debug-file-directory HOUSE/debug:/usr/lib/debug" PROGRAM
+
+Without, nothing is compiled with -g: a baked Python does not tell extensions
+to, as others do. Of Rust there is what a backtrace needs, without variables; of
+packages that are taken as wheels there is nothing.
 
 LOCK is a requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock,
 pdm.lock or Pipfile.lock; without one it is what pybake.toml says. What it needs
@@ -116,6 +128,7 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "wheels":
 	flags.BoolVar(&f.repin, "repin", false, "resolve base image and toolchain anew, and pin what is found")
 	flags.StringArrayVar(&f.repinBuild, "repin-build", nil, "resolve what builds that `package` anew, or :all:; may be repeated")
 	flags.BoolVar(&f.verify, "verify-reproducible", false, "build every sdist twice and compare the wheels")
+	flags.BoolVar(&f.symbols, "debug-symbols", false, "build sdists with debug information, and keep it in HOUSE/debug")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print which file each package comes from, and why; build nothing")
 	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the wheels")
 	cmd.RegisterFlagCompletionFunc("distro", a.completeDistros)

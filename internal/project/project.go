@@ -24,6 +24,7 @@
 //	no-groups     = ["dev"]
 //	extras        = ["postgres"]
 //	constraints   = ["setuptools<81"]        on build requirements
+//	debug-symbols = true                     what is built has debug information, beside the house
 //	exclude-newer = "2025-06-01"             for build requirements; also a time by
 //	                                         RFC 3339, or an age such as "7d" or "2w"
 //

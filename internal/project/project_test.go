@@ -80,6 +80,7 @@ groups = ["docs"]
 no-groups = ["dev"]
 extras = ["postgres"]
 constraints = ["setuptools<81", 'cython<3; python_version < "3.9"']
+debug-symbols = true
 exclude-newer = "2025-06-01"
 [[index]]
 name = "corp"
@@ -107,7 +108,7 @@ func TestLoad(t *testing.T) {
 			Locks: []string{"requirements.lock", "services/api/uv.lock"}, Allow: []string{"--index-url"},
 			NoBinary: []string{"lxml", ":all:"}, OnlyBinary: []string{"numpy"},
 			Groups: []string{"docs"}, NoGroups: []string{"dev"}, Extras: []string{"postgres"},
-			Constraints: []string{"setuptools<81", `cython<3; python_version < "3.9"`}, ExcludeNewer: "2025-06-01",
+			Constraints: []string{"setuptools<81", `cython<3; python_version < "3.9"`}, ExcludeNewer: "2025-06-01", DebugSymbols: true,
 		},
 		Indexes: []Index{
 			{"corp", "https://${CORP_USER}:${CORP_TOKEN}@pypi.example.org/simple/"},

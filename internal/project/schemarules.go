@@ -41,6 +41,7 @@ var rules = map[string]rule{
 	"Wheels.no-groups":     {text: "Groups of the lock that are left out.", pattern: namePattern},
 	"Wheels.extras":        {text: "Extras of the project itself.", pattern: namePattern},
 	"Wheels.constraints":   {text: "Constraints on build requirements.", example: []string{"setuptools<81"}},
+	"Wheels.debug-symbols": {text: "Compile what is built with debug information, and keep that beside the house."},
 	"Wheels.exclude-newer": {text: "For build requirements, nothing that was uploaded later: a date, a time by RFC 3339, or an age in days or weeks.", example: "2025-06-01"},
 
 	"Index.name": {text: "What people call it; unique.", pattern: indexPattern, required: true, example: "corp"},

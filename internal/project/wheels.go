@@ -28,6 +28,8 @@ type Wheels struct {
 	Extras      []string `toml:"extras"`      // of the project itself
 	Constraints []string `toml:"constraints"` // on build requirements: "setuptools<81"
 
+	DebugSymbols bool `toml:"debug-symbols"` // what is built is compiled with -g, and symbols are kept
+
 	ExcludeNewer Age `toml:"exclude-newer"` // build requirements: nothing that was uploaded later
 }
 

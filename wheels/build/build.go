@@ -26,6 +26,8 @@ const (
 	srcDir  = Dir + "/src"
 	outDir  = Dir + "/out"
 	homeDir = Dir + "/home"
+
+	debugDir = Dir + "/debug"
 )
 
 // Paths are the beginnings of what only a build's container has.
@@ -89,6 +91,7 @@ type Job struct {
 	Path           string            // a directory of programs before those of the image: "/usr/lib/rust-1.91/bin"; or empty
 	Epoch          time.Time         // SOURCE_DATE_EPOCH
 	Jobs           int               // processes that a build may run at once; 0 is 1
+	Symbols        bool              // debug information is made, and brought out beside the wheel
 	Log            io.Writer         // what hooks print, at most 256 MiB; nil is thrown away
 }
 

@@ -112,14 +112,16 @@ func unzip(t *testing.T, file string) map[string]string {
 // insists.
 func extension(t *testing.T, b *Builder) {
 	job := backend(`
-import os, subprocess, sysconfig, zipfile
+import base64, hashlib, os, subprocess, sysconfig, zipfile
 def build_wheel(d, settings=None, m=None):
     flags = os.environ["CFLAGS"].split() + os.environ["LDFLAGS"].split()
     subprocess.run(["gcc", "-shared", "-fPIC", "-g", *flags, "-g", "-I", sysconfig.get_path("include"),
         os.path.abspath("x.c"), "-o", "x.so"], check=True)
     name = "x-1-cp313-cp313-linux_x86_64.whl"
+    row = base64.urlsafe_b64encode(hashlib.sha256(open("x.so", "rb").read()).digest()).rstrip(b"=").decode()
     with zipfile.ZipFile(os.path.join(d, name), "w") as z:
         z.write("x.so")
+        z.writestr("x-1.dist-info/RECORD", "x.so,sha256=%s,%d\\nx-1.dist-info/RECORD,,\\n" % (row, os.path.getsize("x.so")))
     return name
 `)
 	job.Source.(source)["x.c"] = `
@@ -159,6 +161,7 @@ PyMODINIT_FUNC PyInit_x(void) { return PyModule_Create(&def); }
 	if f.Section(".debug_info") != nil {
 		t.Error("debug information")
 	}
+	withSymbols(t, b, job)
 }
 
 func tailOf(err error) []string {

@@ -10,6 +10,7 @@
 //	/build/src     the source; the build's own copy
 //	/build/out     where the backend puts the wheel
 //	/build/home    HOME, empty
+//	/build/debug   what is taken out of a wheel, see Symbols
 //	/build-env/ID  the environment: build requirements, unpacked as pip would install
 //	               them into a virtual environment, with bytecode. ID is made of the
 //	               interpreter and the hashes of the wheels. Nobody can change it
@@ -57,15 +58,24 @@
 //	                             what CPython's configure gives to extensions: recent
 //	                             setuptools takes CFLAGS in its place, and autoconf
 //	                             optimises nothing without
-//	                             -g0             no debug information
+//	                             -g0             no debug information; -g with Job.Symbols
 //	                             -fstack-protector-strong -fstack-clash-protection
 //	                             -ffile-prefix-map=/build/src=. and =/build-env/ID=env
 //	LDFLAGS                      -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1
-//	                             -Wl,-S          debug information of who sets -g himself
+//	                             -Wl,-S          debug information of who sets -g himself;
+//	                                             not with Job.Symbols
 //
 // Job.Env goes over these. The flags come after those of the interpreter's
 // sysconfig, or replace them, and before those of the package, so a package that
 // insists wins.
+//
+// # Symbols
+//
+// With Job.Symbols, symbols.py runs after build_wheel, when nothing of the build runs any
+// more, and as its user. It moves the debug information of shared objects and programs of
+// the wheel to /build/debug, in files by build id, with objcopy and strip of the image.
+// These are brought out beside the wheel, into SymbolsDir: nothing but ELF files that are
+// called by the build id that they have.
 //
 // # Network
 //

@@ -195,7 +195,7 @@ func drive(t *testing.T, dir string, q request) (answer, string) {
 	python := python(t)
 	q.Python, q.Source, q.Out = python, filepath.Join(dir, "src"), filepath.Join(dir, "out")
 	q.Env = map[string]string{"PATH": os.Getenv("PATH"), "WORD": "x"}
-	cmd := exec.Command(python, "-I", "-S", "-B", "-c", namesText+serveText, hookText)
+	cmd := exec.Command(python, "-I", "-S", "-B", "-c", namesText+serveText, hookText, symbolsText)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	cflags = "-fno-strict-overflow -DNDEBUG -O3 -g0 -fstack-protector-strong -fstack-clash-protection" +
-		" -ffile-prefix-map=" + srcDir + "=. -ffile-prefix-map=%s=env"
-	ldflags = "-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1 -Wl,-S"
+	cflags = "-fno-strict-overflow -DNDEBUG -O3 %s -fstack-protector-strong -fstack-clash-protection" +
+		" -ffile-prefix-map=" + srcDir + "=. -ffile-prefix-map=%s=env" // -g0 or -g, the environment
+	ldflags = "-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1"
 )
 
 // environ is the whole environment of hooks.
@@ -21,7 +21,11 @@ func (r *Run) environ() map[string]string {
 	if r.job.Path != "" {
 		programs = r.job.Path + ":"
 	}
-	cflags := fmt.Sprintf(cflags, r.env)
+	debug, ldflags := "-g", ldflags
+	if !r.job.Symbols {
+		debug, ldflags = "-g0", ldflags+" -Wl,-S"
+	}
+	cflags := fmt.Sprintf(cflags, debug, r.env)
 	env := map[string]string{
 		"PATH": r.env + "/bin:" + r.b.Prefix + "/bin:" + programs + "/usr/bin:/bin",
 		"HOME": homeDir, "TMPDIR": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",
@@ -43,7 +47,7 @@ func (j Job) epoch() time.Time {
 	return j.Epoch
 }
 
-// request is a step that serve.py and hook.py run.
+// request is a step that serve.py and hook.py, or symbols.py, run.
 type request struct {
 	Step           string            `json:"step"`
 	Known          []string          `json:"known"`
@@ -54,6 +58,8 @@ type request struct {
 	Backend        string            `json:"backend"`
 	BackendPath    []string          `json:"backend_path"`    // nil: None
 	ConfigSettings map[string]any    `json:"config_settings"` // nil: None
+	Wheel          string            `json:"wheel,omitempty"` // of the step "symbols", in Out
+	Debug          string            `json:"debug,omitempty"` // where that puts what it takes out
 }
 
 func (r *Run) request(step string, known []string) request {

@@ -24,7 +24,8 @@ func (r *Run) Requires(ctx context.Context) (asked []string, err error) {
 }
 
 // Wheel builds the wheel and brings it into dir, which exists. It returns its file
-// name, whose project and version are those of the job.
+// name, whose project and version are those of the job. Symbols, if the job asks for
+// them and the wheel has any, are in SymbolsDir within dir.
 func (r *Run) Wheel(ctx context.Context, dir string) (name string, err error) {
 	if err := r.hook(ctx, &name, wheelHook, r.request("wheel", nil)); err != nil {
 		return "", err
@@ -155,6 +156,11 @@ func (r *Run) verdict(name string, a answer) error {
 func (r *Run) take(ctx context.Context, name, dir string) error {
 	if cause := r.job.misnamed(name); cause != "" {
 		return r.fail(wheelHook, BadOutput, cause)
+	}
+	if r.job.Symbols {
+		if err := r.symbols(ctx, name, dir); err != nil {
+			return err
+		}
 	}
 	return r.fetch(ctx, name, dir)
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -340,7 +341,12 @@ def build_wheel(d, settings=None, m=None):
 		t.Fatal(err)
 	}
 	var again bytes.Buffer
-	if found, err := r.output(t.Context(), &again, name); err != nil || !slices.Equal(found, []string{name}) || !bytes.Equal(first, again.Bytes()) {
+	var found []string
+	err = r.output(t.Context(), wheelHook, outDir, func(stream io.Reader) (err error) {
+		found, err = takeWheel(&again, stream, name)
+		return err
+	})
+	if err != nil || !slices.Equal(found, []string{name}) || !bytes.Equal(first, again.Bytes()) {
 		t.Error(found, err, "the output has changed")
 	}
 }

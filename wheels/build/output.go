@@ -53,7 +53,11 @@ func (r *Run) fetch(ctx context.Context, name, dir string) (err error) {
 		}
 	}()
 	defer part.Close()
-	found, err := r.output(ctx, part, name)
+	var found []string
+	err = r.output(ctx, wheelHook, outDir, func(stream io.Reader) (err error) {
+		found, err = takeWheel(part, stream, name)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -72,18 +76,18 @@ func (r *Run) fetch(ctx context.Context, name, dir string) (err error) {
 	return nil
 }
 
-// output copies the wheel, and lists all that is in the directory of the output.
-func (r *Run) output(ctx context.Context, dst io.Writer, name string) (found []string, err error) {
+// output has take read the tar of a directory of the container, of which a step made
+// what is in it.
+func (r *Run) output(ctx context.Context, step, dir string, take func(io.Reader) error) error {
 	cut := false
-	_, err = r.ask(ctx, wheelHook, func() (a answer, err error) {
-		if err := r.worker.send('G', map[string]string{"dir": outDir}); err != nil {
+	_, err := r.ask(ctx, step, func() (a answer, err error) {
+		if err := r.worker.send('G', map[string]string{"dir": dir}); err != nil {
 			return a, err
 		}
 		stream, to := io.Pipe()
 		taken := make(chan error, 1)
 		go func() {
-			var err error
-			found, err = takeWheel(dst, stream, name)
+			err := take(stream)
 			if n, _ := io.CopyN(io.Discard, stream, maxRest); n == maxRest {
 				stream.CloseWithError(errEnough)
 			}
@@ -101,7 +105,7 @@ func (r *Run) output(ctx context.Context, dst io.Writer, name string) (found []s
 		err = errors.Join(err, r.worker.remove(ctx))
 		r.worker = nil
 	}
-	return found, err
+	return err
 }
 
 // maxRest is how much may follow what a tar is judged by.

@@ -117,10 +117,17 @@ func TestEnviron(t *testing.T) {
 	env := r.environ()
 	for key, want := range map[string]string{
 		"PATH": "/build-env/1f/bin:/opt/python/3.13/bin:/usr/bin:/bin", "MAKEFLAGS": "-j1", "MAX_JOBS": "1",
-		"SOURCE_DATE_EPOCH": "315532800", "CFLAGS": "-O1", "MORE": "m", "CXXFLAGS": fmt.Sprintf(cflags, "/build-env/1f"),
+		"SOURCE_DATE_EPOCH": "315532800", "CFLAGS": "-O1", "MORE": "m", "CXXFLAGS": fmt.Sprintf(cflags, "-g0", "/build-env/1f"), "LDFLAGS": ldflags + " -Wl,-S",
 	} {
 		if env[key] != want {
 			t.Errorf("%s=%s", key, env[key])
+		}
+	}
+	r.job.Symbols = true
+	env = r.environ()
+	for key, want := range map[string]string{"CXXFLAGS": fmt.Sprintf(cflags, "-g", "/build-env/1f"), "FFLAGS": env["CXXFLAGS"], "LDFLAGS": ldflags} {
+		if env[key] != want {
+			t.Errorf("with symbols: %s=%s", key, env[key])
 		}
 	}
 	r.job.Subdirectory = "python/x"

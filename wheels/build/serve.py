@@ -1,12 +1,13 @@
 """Builds wheels in a worker container, one after the other. Python 3.8 or newer, its standard library alone.
 
-    python -c names.py+serve.py HOOK PLACE...    HOOK: the text of hook.py; PLACE: what a build can write to, a tmpfs each
+    python -c names.py+serve.py HOOK SYMBOLS PLACE...    HOOK, SYMBOLS: the text of hook.py and symbols.py; PLACE: what a build
+                                                can write to, a tmpfs each
 
 This is the one process of root that talks to the outside. All else runs as USER, and is killed, and what it wrote is
 removed, before the next build. Both ways go messages: a letter, the length of the rest in four bytes, the rest.
 
     U, then D..., E   unpacks the tar that is in D in /; an answer
-    H {step, known, python, source, env, ...}   runs a step of hook.py; o..., then an answer
+    H {step, known, python, source, env, ...}   runs a step of hook.py, or symbols.py; o..., then an answer
     G {dir}           d..., a tar of the directory; an answer
     C                 kills, wipes and looks whether anything is left of the build; an answer: "" or what is
 
@@ -194,7 +195,7 @@ def unpack():
 
 
 def run(job):
-    """Runs a step of hook.py."""
+    """Runs a step of hook.py, or symbols.py."""
     output = Output()
     names = Names(output)
     kills = memory_kills()
@@ -204,7 +205,8 @@ def run(job):
     nothing = os.open("/dev/null", os.O_RDONLY)
     said, say = os.pipe()
     answers, tell = os.pipe()
-    pid = spawn([job["python"], "-c", HOOK], {0: nothing, 1: say, 2: say, 3: request, 4: tell}, job["env"], job["source"])
+    program = ["-I", "-S", "-c", SYMBOLS] if job["step"] == "symbols" else ["-c", HOOK]
+    pid = spawn([job["python"]] + program, {0: nothing, 1: say, 2: say, 3: request, 4: tell}, job["env"], job["source"])
     for fd in (request, nothing, say, tell):
         os.close(fd)
     status, text = watch(pid, said, answers, output, names)
@@ -397,7 +399,7 @@ def main():
             sys.exit("what is %r?" % kind)
 
 
-HOOK, PLACES = sys.argv[1], sys.argv[2:]
+HOOK, SYMBOLS, PLACES = sys.argv[1], sys.argv[2], sys.argv[3:]
 CONTAINED = in_container()
 while os.open("/dev/null", os.O_RDONLY) < 9:  # the numbers that spawn gives out stay free of its own files
     pass

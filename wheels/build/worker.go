@@ -23,6 +23,8 @@ var (
 	serveText string
 	//go:embed hook.py
 	hookText string
+	//go:embed symbols.py
+	symbolsText string
 )
 
 const (
@@ -94,7 +96,7 @@ func (b *Builder) fresh(ctx context.Context) (w *worker, err error) {
 	if err != nil {
 		return nil, err
 	}
-	argv := []string{b.interpreter(), "-I", "-S", "-B", "-c", namesText + serveText, hookText}
+	argv := []string{b.interpreter(), "-I", "-S", "-B", "-c", namesText + serveText, hookText, symbolsText}
 	w = &worker{Container: c, since: time.Now(), died: sync.OnceFunc(b.died)}
 	w.line, w.stop, w.ended = talk(ctx, c, append(argv, slices.Sorted(maps.Keys(places))...), &w.err)
 	return w, nil

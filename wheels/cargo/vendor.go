@@ -31,20 +31,31 @@ offline = true
 
 // wrapper runs a compiler as cargo asks, with options after those of the package: paths
 // of the builder are cut, and what debug information the package asks for all the same
-// is not linked in, as with C. Variables with options of rustc would replace those of the
+// is not linked in, as with C, unless it is wanted. Variables with options of rustc would replace those of the
 // package instead.
 const wrapper = `#!/bin/sh
-exec "$@" --remap-path-prefix=%[1]s/vendor/= --remap-path-prefix=%[2]s=. -C link-arg=-Wl,-S
+exec "$@" --remap-path-prefix=%[1]s/vendor/= --remap-path-prefix=%[2]s=. %[3]s
 `
+
+// Debug information: none, or what a backtrace needs. All of it, with types and
+// variables, takes several times as much memory.
+const (
+	noSymbols = "-C link-arg=-Wl,-S"
+	symbols   = "-C debuginfo=1 -C strip=none"
+)
 
 // Vendor writes the home of cargo, with crates in it, at the path home of the container:
 // "/build/cargo". uid and gid own it, but not what is in it. src is where the source is,
-// when is the time of everything.
-func Vendor(dst *tar.Writer, home, src string, crates []Archive, uid, gid int, when time.Time) error {
+// when is the time of everything. With debug, what is compiled has debug information.
+func Vendor(dst *tar.Writer, home, src string, debug bool, crates []Archive, uid, gid int, when time.Time) error {
+	options := noSymbols
+	if debug {
+		options = symbols
+	}
 	rules := fetch.Rules{Top: home[1:], MTime: when}
 	err := fetch.PackFiles(dst, []fetch.MemFile{
 		{Name: "config.toml", Data: fmt.Appendf(nil, config, home+"/vendor")},
-		{Name: "rustc", Data: fmt.Appendf(nil, wrapper, home, src), Exec: true},
+		{Name: "rustc", Data: fmt.Appendf(nil, wrapper, home, src, options), Exec: true},
 	}, rules)
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func TestVendor(t *testing.T) {
 	c := Crate{"x", "1.0.0+y", digits("a")}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	if err := Vendor(w, "/build/cargo", "/build/src", []Archive{{c, archive(t, c, "[package]\n")}}, 1000, 1000, time.Unix(1e9, 0)); err != nil {
+	if err := Vendor(w, "/build/cargo", "/build/src", false, []Archive{{c, archive(t, c, "[package]\n")}}, 1000, 1000, time.Unix(1e9, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -97,9 +97,17 @@ func TestVendor(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got[name], want)
 		}
 	}
+	b.Reset()
+	w = tar.NewWriter(&b)
+	if err := Vendor(w, "/build/cargo", "/build/src", true, nil, 1000, 1000, time.Unix(1e9, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, b.Bytes())["build/cargo/rustc"]; !strings.HasSuffix(got, "=. -C debuginfo=1 -C strip=none\n") {
+		t.Errorf("with debug information: %q", got)
+	}
 	// An archive that leaves its directory is refused.
 	bad := Archive{c, pack(t, member{"x-1.0.0+y/Cargo.toml", "", 0o644}, member{"../build.py", "", 0o644})}
-	if err := Vendor(tar.NewWriter(io.Discard), "/build/cargo", "/build/src", []Archive{bad}, 1, 1, time.Now()); err == nil || !strings.Contains(err.Error(), "crate x-1.0.0+y: ") {
+	if err := Vendor(tar.NewWriter(io.Discard), "/build/cargo", "/build/src", false, []Archive{bad}, 1, 1, time.Now()); err == nil || !strings.Contains(err.Error(), "crate x-1.0.0+y: ") {
 		t.Error(err)
 	}
 }
