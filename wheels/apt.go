@@ -31,7 +31,7 @@ func (b *Builder) gate(ctx context.Context, p *Plan) (*gate.Gate, error) {
 	base, _ := pins.Base(p.Distro, p.Arch)
 	g := &gate.Gate{
 		Distros: b.Distros, Report: b.Report, Target: p.distroTarget(), Base: base, Series: p.series(),
-		Prefix: "/opt/python/" + p.series(), Python: string(b.Python.Key), Debs: debs, PythonPackages: own.Packages, Jobs: b.queue.cores,
+		Prefix: p.prefix(), Python: string(b.Python.Key), Debs: debs, PythonPackages: own.Packages, Jobs: b.queue.cores,
 		Full: b.Verify,
 	}
 	if pin, ok := pins.Runtime(p.Distro, p.Arch, p.owner()); ok {

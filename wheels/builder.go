@@ -312,6 +312,11 @@ func (b *Builder) house(ctx context.Context, p *Plan, g *gate.Gate, dir string, 
 		recipe := p.recipe(w.Name, w.Version)
 		house.ImportSkip[w.Name] = recipe.ImportSkip
 	}
+	if slices.ContainsFunc(wheels, func(w *Wheel) bool { return w.Embeds(p.series()) }) {
+		if house.Debs, err = b.debs(p, embedderDebs); err != nil {
+			return nil, nil, err
+		}
+	}
 	var checks []artifacts.Check
 	err = b.timed("prove the house", func() error {
 		checks, err = g.Prove(ctx, house, log)
@@ -341,25 +346,8 @@ func (p *Plan) project() []string {
 	return names
 }
 
-// Packages of the Python: what a house is proved with, and what it is built with.
-var (
-	runtimeDebs = []string{"pybake-python%s", "pybake-python%s-venv"}
-	builderDebs = []string{"pybake-python%s", "pybake-python%s-venv", "pybake-libpython%s", "pybake-python%s-dev"}
-)
-
-// debs are the paths of some packages of the Python.
-func (b *Builder) debs(p *Plan, names []string) ([]string, error) {
-	var out []string
-	for _, name := range names {
-		name = fmt.Sprintf(name, p.series())
-		i := slices.IndexFunc(b.Python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("%s has no package %s", b.Python.Name, name)
-		}
-		out = append(out, filepath.Join(b.Python.Dir, b.Python.Files[i].Path))
-	}
-	return out, nil
-}
+// prefix is where the Python is.
+func (p *Plan) prefix() string { return "/opt/python/" + p.series() }
 
 func (p *Plan) distroTarget() distro.Target { return distro.Target{Distro: p.req.Distro, Arch: p.Arch} }
 

@@ -33,7 +33,8 @@
 //	pylock.toml       the same by PEP 751, with paths; [packages.tool.pybake] names the source
 //	apt.txt           NAME=VERSION, a line for each package of the distro that has to be
 //	                  there beside the Python's own packages; for apt-get install
-//	wheels.json       what each wheel is and came from: a list of Wheel
+//	wheels.json       what each wheel is and came from: a list of Wheel; the apt of one
+//	                  that embeds Python has pybake-libpython3.13, which apt.txt does not
 //	debug/.build-id/ab/cdef….debug
 //	                  with Request.Symbols, the debug information of what was compiled,
 //	                  by build id; they are in the artifacts of the wheels, too

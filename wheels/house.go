@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -36,7 +37,7 @@ type Wheel struct {
 	SBOMs   []string `json:"sboms,omitempty"`   // PEP 770 files of its .dist-info
 	Yanked  string   `json:"yanked,omitempty"`  // by the index, and why
 	Notes   []string `json:"notes,omitempty"`
-	Apt     []string `json:"apt,omitempty"` // packages of the distro that it needs itself
+	Apt     []string `json:"apt,omitempty"` // packages of the distro that it needs itself; "pybake-libpython3.13" if it embeds Python
 
 	// How long building it took, in this run or an earlier one.
 	Seconds float64 `json:"seconds,omitempty"`
@@ -46,6 +47,10 @@ type Wheel struct {
 	symbols []string // files beside it: "debug/.build-id/ab/cdef….debug"
 	facts   *whl.Wheel
 }
+
+// Embeds is whether the wheel embeds the Python of a series ("3.13"): it needs the
+// package of its libpython.
+func (w *Wheel) Embeds(series string) bool { return slices.Contains(w.Apt, "pybake-libpython"+series) }
 
 // Source is what a wheel was built from.
 type Source struct {

@@ -72,7 +72,7 @@ func (t *toolchain) builder(b *Builder, p *Plan, memory int64, limit time.Durati
 	key := limits{memory: memory, time: limit}
 	if t.builders[key] == nil {
 		t.builders[key] = &build.Builder{
-			Engine: b.Engine, Image: t.image, Prefix: "/opt/python/" + p.series(), Series: p.series(),
+			Engine: b.Engine, Image: t.image, Prefix: p.prefix(), Series: p.series(),
 			Memory: memory, PIDs: 1000, Limit: limit, Envs: b.environments(t.image, p),
 		}
 	}
@@ -84,7 +84,7 @@ func (b *Builder) environments(image string, p *Plan) *build.Environments {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.envs == nil {
-		b.envs = &build.Environments{Engine: b.Engine, Image: image, Prefix: "/opt/python/" + p.series(), Series: p.series()}
+		b.envs = &build.Environments{Engine: b.Engine, Image: image, Prefix: p.prefix(), Series: p.series()}
 	}
 	return b.envs
 }
@@ -229,6 +229,28 @@ func (b *Builder) madeToolchain(ctx context.Context, p *Plan, t *toolchain, pins
 func (b *Builder) file(deb string) artifacts.File {
 	i := slices.IndexFunc(b.Python.Files, func(f artifacts.File) bool { return f.Path == filepath.Base(deb) })
 	return b.Python.Files[i]
+}
+
+// Packages of the Python: what a house is proved with, what beside that if a wheel
+// embeds Python, and what it is built with.
+var (
+	runtimeDebs  = []string{"pybake-python%s", "pybake-python%s-venv"}
+	embedderDebs = []string{"pybake-libpython%s"}
+	builderDebs  = []string{"pybake-python%s", "pybake-python%s-venv", "pybake-libpython%s", "pybake-python%s-dev"}
+)
+
+// debs are the paths of some packages of the Python.
+func (b *Builder) debs(p *Plan, names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		name = fmt.Sprintf(name, p.series())
+		i := slices.IndexFunc(b.Python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("%s has no package %s", b.Python.Name, name)
+		}
+		out = append(out, filepath.Join(b.Python.Dir, b.Python.Files[i].Path))
+	}
+	return out, nil
 }
 
 // cacheDeb puts a package of the Python where packages are looked for.

@@ -118,7 +118,7 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 		return nil, err
 	}
 	want := whl.Want{
-		Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, BuilderPaths: builderPaths,
+		Name: pkg.wanted(), Version: pkg.Version, Ranks: p.ranks, Built: built, Prefix: p.prefix(), BuilderPaths: builderPaths,
 		AllowPaths: append(slices.Collect(maps.Keys(p.recipe(pkg.Name, pkg.Version).PathSkip)), sboms),
 	}
 	found, err := facts.Check(want)

@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/pybake/pybake/internal/distro"
 	"github.com/pybake/pybake/internal/image/install"
 	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/wheels"
 )
 
 // ConflictError says that a package of the distro is wanted at a version and is
@@ -73,7 +75,9 @@ func aptRequest(l *Link, withInit bool, installed map[string]string) (owner stri
 	return "image " + l.Name, slices.Compact(request)
 }
 
-// addApt plans the layer of the distro's packages of a link, if it has any.
+// addApt plans the layer of the distro's packages of a link, if it has any. A house with
+// wheels that embed Python has that of its libpython installed with them: what it
+// depends on, the Python does too.
 func (p *Plan) addApt(l *Link, pins *project.Lock, installed map[string]string, withInit bool) error {
 	var packages []project.Package
 	if l.House != nil {
@@ -89,11 +93,32 @@ func (p *Plan) addApt(l *Link, pins *project.Lock, installed map[string]string, 
 		packages = set.Packages
 	}
 	packages, err := newPackages(l.Name, packages, installed)
-	if err != nil || len(packages) == 0 {
+	if err != nil {
 		return err
 	}
 	planned := &Planned{Name: "apt", Image: l.Name, apt: packages, link: l, By: names(packages)}
-	return p.add(planned, append(aptInputs(packages), p.lower(), artifacts.Input{Name: "install", Value: install.Format}))
+	in := append(aptInputs(packages), p.lower(), artifacts.Input{Name: "install", Value: install.Format})
+	if p.embeds(l) {
+		deb, err := debOf(p.python(), "pybake-libpython"+p.Series)
+		if err != nil {
+			return err
+		}
+		planned.debs = []string{filepath.Join(p.python().Dir, deb.Path)}
+		planned.By = strings.TrimPrefix(planned.By+", "+deb.Package.Name+" "+deb.Package.Version, ", ")
+		in = append(in, debInput(deb))
+	}
+	if len(planned.apt)+len(planned.debs) == 0 {
+		return nil
+	}
+	return p.add(planned, in)
+}
+
+// embeds is whether a wheel of a link embeds Python, and none of the links below.
+func (p *Plan) embeds(l *Link) bool {
+	if l.House == nil || p.Series == "" || slices.ContainsFunc(p.Layers, func(l *Planned) bool { return l.Name == "apt" && len(l.debs) > 0 }) {
+		return false
+	}
+	return slices.ContainsFunc(l.House.Wheels, func(w wheels.Wheel) bool { return w.Embeds(p.Series) })
 }
 
 func names(packages []project.Package) string {

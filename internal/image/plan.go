@@ -210,11 +210,10 @@ func (p *Plan) addPython(l *Link, pins *project.Lock, installed map[string]strin
 		return &UnpinnedError{What: "packages of " + p.req.Target.Distro.Codename + " for " + l.Python.Name, python: l.Python}
 	}
 	name := "pybake-python" + p.Series
-	i := slices.IndexFunc(l.Python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
-	if i < 0 {
-		return fmt.Errorf("%s has no package %s", l.Python.Name, name)
+	deb, err := debOf(l.Python, name)
+	if err != nil {
+		return err
 	}
-	deb := l.Python.Files[i]
 	apt, err := newPackages(l.Name, set.Packages, installed)
 	if err != nil {
 		return err
@@ -225,10 +224,23 @@ func (p *Plan) addPython(l *Link, pins *project.Lock, installed map[string]strin
 	}
 	in := []artifacts.Input{
 		p.lower(),
-		{Name: "package." + name, Value: deb.Package.Version + " sha256:" + deb.SHA256},
+		debInput(deb),
 		{Name: "install", Value: install.Format},
 	}
 	return p.add(planned, append(in, aptInputs(planned.apt)...))
+}
+
+// debOf is a package of a Python.
+func debOf(python *artifacts.Artifact, name string) (artifacts.File, error) {
+	i := slices.IndexFunc(python.Files, func(f artifacts.File) bool { return f.Package != nil && f.Package.Name == name })
+	if i < 0 {
+		return artifacts.File{}, fmt.Errorf("%s has no package %s", python.Name, name)
+	}
+	return python.Files[i], nil
+}
+
+func debInput(deb artifacts.File) artifacts.Input {
+	return artifacts.Input{Name: "package." + deb.Package.Name, Value: deb.Package.Version + " sha256:" + deb.SHA256}
 }
 
 // addWheels plans the layer of a house: the wheels that are not installed below.

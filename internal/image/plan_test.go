@@ -253,6 +253,49 @@ func TestClashes(t *testing.T) {
 	}
 }
 
+// TestEmbeds: the libpython is installed once, with the packages of the first house
+// that embeds Python; no layer below is another for it.
+func TestEmbeds(t *testing.T) {
+	req, pins := chain(t)
+	req.Links[2].Wheels, req.Links[2].House = "r.lock", req.Links[1].House
+	without, err := NewPlan(req, pins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Links[1].House.Wheels[1].Apt = []string{"libxml2", "pybake-libpython3.13"}
+	if _, err := NewPlan(req, pins); err == nil || err.Error() != "python 3.13.5 trixie amd64 has no package pybake-libpython3.13" {
+		t.Fatal(err)
+	}
+	python := req.Links[0].Python
+	python.Files = append(python.Files, artifacts.File{Path: "l.deb", SHA256: hash("b"), Package: &artifacts.Package{Name: "pybake-libpython3.13", Version: "3.13.5-1+deb13"}})
+	with, err := NewPlan(req, pins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(layersOf(without), layersOf(with)); diff != "" {
+		t.Fatal(diff)
+	}
+	for i, l := range with.Layers {
+		first := l.Name == "apt" && l.Image == "deps"
+		same := l.Image == "base" || l.Name == "wheels" || l.Name == "app" || l.Name == "base"
+		if (l.Key == without.Layers[i].Key) != same || slices.Contains(l.debs, "/store/python/l.deb") != first {
+			t.Errorf("%s of %s: %q", l.Name, l.Image, l.debs)
+		}
+		if want := "libxml2 2.12, pybake-libpython3.13 3.13.5-1+deb13"; first && l.By != want {
+			t.Errorf("%q, want %q", l.By, want)
+		}
+	}
+	req.Links[1].House.Apt = nil
+	req.Links = req.Links[:2]
+	alone, err := NewPlan(req, pins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.Index(layersOf(alone), "deps apt"); i < 0 || alone.Layers[i].By != "pybake-libpython3.13 3.13.5-1+deb13" {
+		t.Errorf("%q", layersOf(alone))
+	}
+}
+
 func TestUnpinned(t *testing.T) {
 	for _, test := range []struct {
 		change func(r *Request, l *project.Lock)

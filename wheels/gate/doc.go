@@ -22,6 +22,9 @@
 //	                   have it, the one of main that is named after the library
 //	                   (Debian policy 8.1: libfoo.so.2 is in libfoo2)
 //
+// The libpython of the Python, where a file's run path leads to it, is in a package of
+// the Python: pybake-libpython3.13. The closure is without it, the proof installs it.
+//
 // A library that no package has, or several, is an error that names the library,
 // the wheel and the file; a recipe then names the package. Versions need no
 // relations (dpkg-shlibdeps's ">="): apt.txt pins exact ones, and the proof loads
@@ -30,7 +33,8 @@
 // # The proof
 //
 // In a container of the base with no network, in which nothing is installed but
-// the packages of the Python, what they depend on, and the lines of apt.txt:
+// the packages of the Python, what they depend on, the lines of apt.txt, and
+// pybake-libpython3.13 if a wheel embeds Python:
 //
 //	house: apt packages install         apt installs what apt.txt lists, and nothing else
 //	house: no compiler                  none came with them

@@ -57,6 +57,10 @@ type House struct {
 	// them is installed.
 	Apt []project.Package
 
+	// Debs are files: packages of the Python that it needs beside those of the gate,
+	// and that depend on nothing else.
+	Debs []string
+
 	// Project are the names, normalised, of the project of the lock and its
 	// workspace, which the house leaves out. A wheel that depends back on them is
 	// installed without that, and what it cannot do alone is noted only.

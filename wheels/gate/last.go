@@ -132,7 +132,7 @@ func (p *proof) differences(ctx context.Context, image string, old *record, d di
 		return nil, "", err
 	}
 	said.checks[aptCheck] = artifacts.Check{
-		Name: aptCheck, OK: true, Detail: fmt.Sprintf("%d packages, installed with %s", len(p.apt), artifacts.Key(old.Key).Short()),
+		Name: aptCheck, OK: true, Detail: fmt.Sprintf("%s, installed with %s", p.packages(), artifacts.Key(old.Key).Short()),
 	}
 	if !said.ended && said.full == "" {
 		said.full = "its differences could not be looked at"

@@ -15,7 +15,7 @@ import (
 
 // Need is a package of the distro that a wheel needs.
 type Need struct {
-	Package string // "libpq5"
+	Package string // "libpq5"; or of the Python: "pybake-libpython3.13"
 	Library string // "libpq.so.5"; empty where a recipe names the package
 	Wheel   string // normalised: "psycopg2"
 	File    string // the first in the wheel that needs the library: "psycopg2/_psycopg.cpython-313-x86_64-linux-gnu.so"
@@ -24,7 +24,7 @@ type Need struct {
 // Needs are the packages of the distro that a house needs itself, without what
 // they depend on.
 type Needs struct {
-	Packages []string // for Closure: sorted, each once
+	Packages []string // for Closure: sorted, each once; without that of the Python
 	By       []Need   // who needs them: sorted by wheel, package and library
 }
 
@@ -63,17 +63,25 @@ func (g *Gate) Needs(ctx context.Context, wheels []*whl.Wheel, extra map[string]
 		}
 	}
 	wants := together(parts).trace(func(l string) bool { return system[l] }, g.Absent)
-	owners, err := g.owners(ctx, wants, known)
+	owners, err := g.owners(ctx, slices.DeleteFunc(slices.Clone(wants), g.embeds), known)
 	if err != nil {
 		return Needs{}, err
 	}
-	var needs Needs
+	return g.collect(wants, owners, wheels, extra), nil
+}
+
+// collect are the needs that come of what is wanted.
+func (g *Gate) collect(wants []want, owners map[string]string, wheels []*whl.Wheel, extra map[string][]string) (needs Needs) {
 	seen := map[[2]string]bool{}
 	for _, w := range wants {
 		key := [2]string{w.library, w.part.Name}
 		if !seen[key] {
 			seen[key] = true
-			needs.By = append(needs.By, Need{owners[w.library], w.library, w.part.Name, w.part.files[w.file].name})
+			owner := owners[w.library]
+			if g.embeds(w) {
+				owner = g.libpython()
+			}
+			needs.By = append(needs.By, Need{owner, w.library, w.part.Name, w.part.files[w.file].name})
 		}
 	}
 	for _, w := range wheels {
@@ -85,11 +93,22 @@ func (g *Gate) Needs(ctx context.Context, wheels []*whl.Wheel, extra map[string]
 		return slices.Compare([]string{a.Wheel, a.Package, a.Library}, []string{b.Wheel, b.Package, b.Library})
 	})
 	for _, n := range needs.By {
-		needs.Packages = append(needs.Packages, n.Package)
+		if n.Package != g.libpython() {
+			needs.Packages = append(needs.Packages, n.Package)
+		}
 	}
 	slices.Sort(needs.Packages)
 	needs.Packages = slices.Compact(needs.Packages)
-	return needs, nil
+	return needs
+}
+
+// libpython is the package of the Python that programs need which embed it.
+func (g *Gate) libpython() string { return "pybake-libpython" + g.Series }
+
+// embeds is whether a library that is wanted is in that package: where it is, the
+// loader looks only by the run path of the file.
+func (g *Gate) embeds(w want) bool {
+	return slices.Contains(w.runPath, g.Prefix+"/lib") && (w.library == "libpython"+g.Series+".so.1.0" || w.library == "libpython3.so")
 }
 
 // system are the libraries of the base and of what the Python depends on; known

@@ -39,6 +39,42 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// TestEmbeds: the libpython that a program's run path leads to is the Python's, and
+// nothing that the distro's packages are asked for.
+func TestEmbeds(t *testing.T) {
+	g := &Gate{Series: "3.13", Prefix: "/opt/python/3.13"}
+	const libpython = "libpython3.13.so.1.0"
+	run := func(library string, runPath ...string) binary {
+		return binary{Needed: []string{library}, runPath: runPath}
+	}
+	for _, test := range []struct {
+		file binary
+		want bool
+	}{
+		{run(libpython, "$ORIGIN", "/opt/python/3.13/lib"), true},
+		{run("libpython3.so", "/opt/python/3.13/lib"), true},
+		{run(libpython), false},
+		{run(libpython, "/opt/python/3.12/lib", "$ORIGIN/lib"), false},
+		{run("libpython3.12.so.1.0", "/opt/python/3.13/lib"), false},
+		{run("libpq.so.5", "/opt/python/3.13/lib"), false},
+	} {
+		p := made("server", nil, map[string]binary{"bin/server": test.file})
+		wants := together([]*part{p}).trace(func(string) bool { return false }, nil)
+		if len(wants) != 1 || g.embeds(wants[0]) != test.want {
+			t.Errorf("%+v: %+v", test.file, wants)
+		}
+	}
+	p := made("server", nil, map[string]binary{"bin/server": run(libpython, "/opt/python/3.13/lib"), "bin/tool": needs("libpq.so.5")})
+	wants := together([]*part{p}).trace(func(string) bool { return false }, nil)
+	got := g.collect(wants, map[string]string{"libpq.so.5": "libpq5"}, nil, nil)
+	want := Needs{Packages: []string{"libpq5"}, By: []Need{
+		{"libpq5", "libpq.so.5", "server", "bin/tool"}, {"pybake-libpython3.13", libpython, "server", "bin/server"},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNamedAfter(t *testing.T) {
 	for _, test := range []struct {
 		name, library string

@@ -12,6 +12,7 @@ type want struct {
 	library string // "libpq.so.5"
 	part    *part
 	file    string // path of the file that needs it
+	runPath []string
 }
 
 // house is all wheels together.
@@ -49,7 +50,7 @@ func (h *house) trace(system func(library string) bool, absent map[string]map[st
 				case system(library):
 				case named(absent[p.Name], library):
 				default:
-					wants = append(wants, want{library, p, b.Path})
+					wants = append(wants, want{library, p, b.Path, b.runPath})
 				}
 			}
 		}

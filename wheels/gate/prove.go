@@ -96,7 +96,7 @@ func (g *Gate) newProof(ctx context.Context, h House, log io.Writer) (*proof, er
 		return nil, err
 	}
 	p.apt, p.aptErr = listed(string(text), h.Apt)
-	p.new = g.newRecord(h, p.parts, state(p.ready, p.apt))
+	p.new = g.newRecord(h, p.parts, state(p.ready, p.apt, p.debs()))
 	return p, nil
 }
 
@@ -194,40 +194,6 @@ func (p *proof) config(more map[string]any) ([]byte, error) {
 	})
 	maps.Copy(config, more)
 	return json.Marshal(config)
-}
-
-// installApt installs what apt.txt lists.
-func (p *proof) installApt(ctx context.Context, c *engine.Container) (string, error) {
-	if p.aptErr != nil {
-		return "", p.aptErr
-	}
-	files, err := p.Distros.Files(ctx, p.Target, p.Base, p.apt)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%d packages", len(p.apt)), p.Distros.Install(ctx, c, files)
-}
-
-// listed are the packages that apt.txt lists.
-func listed(text string, packages []project.Package) (found []project.Package, err error) {
-	pinned := map[string]project.Package{}
-	for _, p := range packages {
-		pinned[p.Name+"="+p.Version] = p
-	}
-	var problems []string
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		p, ok := pinned[line]
-		if !ok {
-			problems = append(problems, fmt.Sprintf("apt.txt: %q is no package that was resolved", line))
-			continue
-		}
-		found = append(found, p)
-	}
-	if len(problems) > 0 {
-		return nil, finding(strings.Join(problems, "\n"))
-	}
-	return found, nil
 }
 
 func notOverwritten(dir string, parts []*part, site string) (string, error) {

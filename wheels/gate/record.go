@@ -63,10 +63,10 @@ func (g *Gate) newRecord(h House, parts []*part, state string) *record {
 	return r
 }
 
-// state is all that a proof depends on beside the wheels: a ready image and the
-// packages of the distro on it.
-func state(ready string, apt []project.Package) string {
-	return hashOf(Format, ready, apt)
+// state is all that a proof depends on beside the wheels: a ready image, and the
+// packages of the distro and files of the Python's on it.
+func state(ready string, apt []project.Package, debs []string) string {
+	return hashOf(Format, ready, apt, debs)
 }
 
 // hashOf is the SHA-256 of values as JSON.

@@ -16,6 +16,7 @@ type Want struct {
 	Version string          // of the lock: "1.0"; "" for any. Without a local part any will do
 	Ranks   map[pep.Tag]int // of the target; nil for any
 	Built   bool            // pybake built it, so the builder answers for what is in it
+	Prefix  string          // of the interpreter, in whose lib its libpython is: "/opt/python/3.13"; "" for none
 
 	// BuilderPaths are directories of the builder that no file of a built wheel
 	// names: "/build/".
@@ -237,6 +238,9 @@ func (c *checker) hardening(e ELF) {
 		}
 		say := c.note
 		if c.want.Built {
+			if c.want.Prefix != "" && dir == c.want.Prefix+"/lib" {
+				continue // it embeds Python
+			}
 			say = c.problem
 		}
 		say("%s: run path %s is not relative to $ORIGIN", quote(e.Path), quote(dir))

@@ -82,6 +82,16 @@ func TestCheck(t *testing.T) {
 			"soft, taken", target, lib(elftest.Spec{RPath: "$ORIGIN/../foo.libs:lib"}), Want{},
 			nil, []string{a + "executable stack", a + `run path "lib" is not relative to $ORIGIN`},
 		},
+		{
+			"embeds Python", target, lib(elftest.Spec{Hard: true, RunPath: "/opt/python/3.13/lib:/opt/python/3.13/lib/x:/opt/python/3.12/lib"}),
+			Want{Built: true, Prefix: "/opt/python/3.13"}, []string{
+				a + `run path "/opt/python/3.13/lib/x" is not relative to $ORIGIN`, a + `run path "/opt/python/3.12/lib" is not relative to $ORIGIN`,
+			}, nil,
+		},
+		{
+			"embeds no Python", target, lib(elftest.Spec{Hard: true, RunPath: "/lib"}), Want{Built: true},
+			[]string{a + `run path "/lib" is not relative to $ORIGIN`}, nil,
+		},
 		{"unreadable", target, files{"a.so": "\x7fELF"}, Want{Built: true}, []string{`"a.so": read ELF: header at 0x0, 16 bytes: beyond the end`}, nil},
 		{"unreadable, taken", target, files{"a.so": "\x7fELF"}, Want{}, nil, nil},
 		{

@@ -58,9 +58,10 @@
 // tags of which none that fits has the glibc whose symbols they ask for; a
 // musllinux tag when they ask for glibc; tags for certain Pythons (cp313) with
 // modules for others. For those that pybake built, also: what is missing of the
-// hardening of elfcheck, run paths not relative to $ORIGIN, and paths of the
-// builder in any file (in text only where a path begins: not in ../build/). Of those that others built, executable stacks and such
-// run paths are notes, and so is a second, lower manylinux tag that is not true.
+// hardening of elfcheck, run paths not relative to $ORIGIN other than that
+// to the interpreter's libpython, and paths of the builder in any file (in text only
+// where a path begins: not in ../build/). Of those that others built, executable stacks
+// and run paths not relative to $ORIGIN are notes, and so is a second, lower manylinux tag that is not true.
 //
 // # The canonical form
 //
