@@ -74,8 +74,8 @@
 //
 // A built wheel's key is made of the hash of its source, its build requirements, the
 // recipe, its crates, and what compiles it: ABI of the interpreter, base image, toolchain,
-// and whether that makes symbols. A
-// wheel without compiled code, from a source that has nothing to compile, tagged for
-// any platform, whose metadata agrees with that of its sdist, does not depend on the
-// latter: it is kept under a key without them, and serves other Pythons and distros too.
+// and whether with symbols. A wheel without compiled code, from a source that has nothing
+// to compile, tagged for any platform, whose metadata agrees with that of its sdist, does
+// not depend on the latter: it is kept under a key without them, and serves other Pythons
+// and distros too.
 package wheels

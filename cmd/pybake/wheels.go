@@ -80,9 +80,9 @@ what they belong to. gdb finds them with
 
   gdb -iex "set debug-file-directory HOUSE/debug:/usr/lib/debug" PROGRAM
 
-Without, nothing is compiled with -g: a baked Python does not tell extensions
-to, as others do. Of Rust there is what a backtrace needs, without variables; of
-packages that are taken as wheels there is nothing.
+Without, nothing is compiled with -g: the sysconfig of a baked Python, unlike
+that of others, has none for extensions. Of Rust there is what a backtrace
+needs, without variables; of packages that are taken as wheels there is nothing.
 
 LOCK is a requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock,
 pdm.lock or Pipfile.lock; without one it is what pybake.toml says. What it needs

@@ -72,7 +72,7 @@ var only = map[string][]string{
 	"internal/refresh/report": {"internal/pattern"},
 	"internal/refresh/watch":  {"artifacts/sign", "internal/fetch", "internal/pattern", "internal/strict", "recipes"},
 	"recipes":                 {"internal/patch", "internal/pattern", "internal/pep", "internal/strict"},
-	"wheels/build":            {"internal/engine", "internal/fetch", "internal/pattern", "internal/pep", "wheels/sdist"},
+	"wheels/build":            {"internal/elfcheck", "internal/engine", "internal/fetch", "internal/pattern", "internal/pep", "wheels/sdist"},
 	"wheels/explain":          {"internal/pattern", "internal/pep", "wheels/build"},
 	"wheels/cargo":            {"internal/fetch", "internal/pattern", "internal/strict"},
 	"wheels/gate": {

@@ -121,7 +121,7 @@ def build_wheel(d, settings=None, m=None):
     row = base64.urlsafe_b64encode(hashlib.sha256(open("x.so", "rb").read()).digest()).rstrip(b"=").decode()
     with zipfile.ZipFile(os.path.join(d, name), "w") as z:
         z.write("x.so")
-        z.writestr("x-1.dist-info/RECORD", "x.so,sha256=%s,%d\\nx-1.dist-info/RECORD,,\\n" % (row, os.path.getsize("x.so")))
+        z.writestr("x-1.dist-info/RECORD", "x.so,sha256=%s,%d\nx-1.dist-info/RECORD,,\n" % (row, os.path.getsize("x.so")))
     return name
 `)
 	job.Source.(source)["x.c"] = `

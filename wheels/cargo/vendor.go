@@ -31,8 +31,8 @@ offline = true
 
 // wrapper runs a compiler as cargo asks, with options after those of the package: paths
 // of the builder are cut, and what debug information the package asks for all the same
-// is not linked in, as with C, unless it is wanted. Variables with options of rustc would replace those of the
-// package instead.
+// is not linked in, as with C, unless it is wanted. Variables with options of rustc would
+// replace those of the package instead.
 const wrapper = `#!/bin/sh
 exec "$@" --remap-path-prefix=%[1]s/vendor/= --remap-path-prefix=%[2]s=. %[3]s
 `
