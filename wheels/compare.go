@@ -3,13 +3,16 @@ package wheels
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
+	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/wheels/build"
 )
 
@@ -25,6 +28,36 @@ func (e *DifferError) Error() string {
 		more = fmt.Sprintf(" (and %d more files)", n)
 	}
 	return fmt.Sprintf("not reproducible: built twice, %s differs from byte %d on%s", e.Members[0], e.Where, more)
+}
+
+// again builds the wheel a second time and compares.
+func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) error {
+	if err := t.job.Close(ctx); err != nil {
+		return err
+	}
+	t.job = nil
+	second := &task{b: t.b, p: t.p, source: t.source, src: t.src, rust: t.rust, tools: t.tools, rustPath: t.rustPath, log: t.log}
+	defer second.close(ctx)
+	// Another number of jobs, so that an order that depends on it shows.
+	if err := second.start(ctx, 1, t.pin.Packages); err != nil {
+		return err
+	}
+	raw, err := draft.Scratch("again")
+	if err != nil {
+		return err
+	}
+	name, err := second.job.Wheel(ctx, raw)
+	if err != nil {
+		return err
+	}
+	canonical := filepath.Join(raw, "canonical")
+	if err := t.rewrite(canonical, raw, name); err != nil {
+		return err
+	}
+	if err := sameWheel(first.path, canonical); err != nil {
+		return err
+	}
+	return sameSymbols(draft.Dir(), raw)
 }
 
 // sameWheel compares two wheels; what differs is a *DifferError.

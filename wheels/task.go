@@ -357,36 +357,6 @@ func (t *task) rewrite(to, raw, name string) error {
 	return err
 }
 
-// again builds the wheel a second time and compares.
-func (t *task) again(ctx context.Context, first *Wheel, draft *artifacts.Draft) error {
-	if err := t.job.Close(ctx); err != nil {
-		return err
-	}
-	t.job = nil
-	second := &task{b: t.b, p: t.p, source: t.source, src: t.src, rust: t.rust, tools: t.tools, rustPath: t.rustPath, log: t.log}
-	defer second.close(ctx)
-	// Another number of jobs, so that an order that depends on it shows.
-	if err := second.start(ctx, 1, t.pin.Packages); err != nil {
-		return err
-	}
-	raw, err := draft.Scratch("again")
-	if err != nil {
-		return err
-	}
-	name, err := second.job.Wheel(ctx, raw)
-	if err != nil {
-		return err
-	}
-	canonical := filepath.Join(raw, "canonical")
-	if err := t.rewrite(canonical, raw, name); err != nil {
-		return err
-	}
-	if err := sameWheel(first.path, canonical); err != nil {
-		return err
-	}
-	return sameSymbols(draft.Dir(), raw)
-}
-
 // shared is whether the wheel would be the same from any Python: nothing in it is
 // compiled, it says that it fits any platform, and its metadata do not depend on
 // the Python that made them, for they are those of the sdist.
