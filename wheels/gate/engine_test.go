@@ -171,6 +171,18 @@ module preload 'int inner(void);' 'inner()' libinner.so.1
 module orphan 'int nobody(void);' 'nobody()' libnobody.so.3
 module undefined 'int no_such_symbol(void);' 'no_such_symbol()' ''
 module crash 'void abort(void);' 'abort()' ''
+echo 'int embedded(void) { return 1; }' > embedded.c
+mkdir -p deb/DEBIAN deb/usr/lib
+gcc -shared -fPIC -Wl,-soname,libpython3.13.so.1.0 -o deb/usr/lib/libpython3.13.so.1.0 embedded.c
+module embeds 'int embedded(void);' 'embedded()' '-Wl,-rpath,/usr/lib deb/usr/lib/libpython3.13.so.1.0'
+cat > deb/DEBIAN/control <<EOF
+Package: pybake-libpython3.13
+Version: 1
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Description: stands for the package of the Python
+EOF
+dpkg-deb --build deb libpython.deb
 `
 
 // compile fills objects.
@@ -199,7 +211,7 @@ func (b *bench) compile(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(h.Name, ".so") {
+		if strings.Contains(h.Name, ".so") || strings.HasSuffix(h.Name, ".deb") {
 			if b.objects[filepath.Base(h.Name)], err = io.ReadAll(members); err != nil {
 				return err
 			}

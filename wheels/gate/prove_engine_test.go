@@ -5,6 +5,7 @@ package gate
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,28 @@ func TestProve(t *testing.T) {
 				t.Errorf("%s: %q is not in %q", name, part, details[name])
 			}
 		}
+	}
+}
+
+// TestProveEmbeds installs the package of the Python that a wheel needs.
+func TestProveEmbeds(t *testing.T) {
+	g := offline(t)
+	h := makeHouse(t, nil, sample{name: "embeds", files: map[string]string{"embeds" + suffix: "@embeds.so"}})
+	needs, err := g.Needs(t.Context(), h.Wheels, nil)
+	if err != nil || len(needs.Packages) != 0 || !slices.Equal(needs.Of("embeds"), []string{"pybake-libpython3.13"}) {
+		t.Errorf("%+v, %v", needs, err)
+	}
+	deb := filepath.Join(t.TempDir(), "pybake-libpython3.13_1_all.deb")
+	if err := os.WriteFile(deb, shared.objects["libpython.deb"], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, failed := prove(t, g, h); !slices.Equal(failed, []string{"shared libraries resolve", "modules import"}) {
+		t.Errorf("without the package: failed: %q", failed)
+	}
+	h.Debs = []string{deb}
+	details, failed := prove(t, g, h)
+	if want := "0 packages, pybake-libpython3.13_1_all.deb"; len(failed) > 0 || details["apt packages install"] != want {
+		t.Errorf("failed: %q; %q, want %q", failed, details["apt packages install"], want)
 	}
 }
 
