@@ -233,7 +233,7 @@ func (t *task) resolve(ctx context.Context, jobs int) error {
 	crates, rust := t.pin.Crates, t.pin.Rust
 	t.pin = t.p.buildPin(&t.source)
 	t.pin.Crates, t.pin.Rust = crates, rust
-	t.pin.Requires, t.pin.Dynamic, t.pin.Packages = static, dynamic, first
+	t.pin.Requires, t.pin.Dynamic, t.pin.Packages, t.pin.Asked = static, dynamic, first, t.circumstances()
 	if len(dynamic) > 0 {
 		if t.pin.Packages, err = t.solve(ctx, slices.Concat(static, dynamic), first); err != nil {
 			return err

@@ -311,6 +311,12 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 	return w, t.rewrite(w.path, raw, name)
 }
 
+// circumstances is a hash of what a backend's answer may depend on beside the source and
+// the pinned packages.
+func (t *task) circumstances() string {
+	return hashJSON(t.recipe.Building(), t.pkg.selected.Options, t.p.toolOwner(t.p.toolPackages(t.recipe, t.pin)), t.pin.Rust, t.stamp.version)
+}
+
 // hooks runs what is left to run of the backend.
 func (t *task) hooks(ctx context.Context, jobs int, raw string) (string, error) {
 	if t.job != nil { // resolving has asked the backend already
@@ -320,7 +326,7 @@ func (t *task) hooks(ctx context.Context, jobs int, raw string) (string, error) 
 		return "", err
 	}
 	build := t.job.Rebuild
-	if t.tree() { // an edit may have changed what it asks for
+	if t.tree() || t.pin.Asked != t.circumstances() { // it may ask for something else now
 		build = t.job.Build
 	}
 	asked, name, err := build(ctx, t.pin.Dynamic, raw)

@@ -43,6 +43,10 @@ type BuildPin struct {
 	Dynamic      []string       `toml:"dynamic,omitempty"`       // what its backend asked for in addition, sorted
 	Packages     []BuildPackage `toml:"packages"`                // what was resolved for both, sorted; nothing else enters
 
+	// Asked is a hash of what the backend's answer may depend on beside the source and the
+	// pinned packages: where it is as it was, the backend need not be asked again.
+	Asked string `toml:"asked,omitempty"` // "sha256:…"
+
 	Crates string `toml:"crates,omitempty"` // what it takes of Rust's registry, "sha256:…" of the list; empty: it has nothing to do with Rust
 	Rust   string `toml:"rust,omitempty"`   // "sha256:…" of the archive of its compiler; empty: that of the distro
 }
@@ -236,7 +240,7 @@ func (c *lockChecker) source(key string, p BuildPin) {
 	if !seriesPattern.MatchString(p.Python) {
 		c.report(key+".python", "%q: want a series such as \"3.13\"", p.Python)
 	}
-	for field, digest := range map[string]string{"crates": p.Crates, "rust": p.Rust} {
+	for field, digest := range map[string]string{"crates": p.Crates, "rust": p.Rust, "asked": p.Asked} {
 		if digest != "" && !isDigest(digest) {
 			c.report(key+"."+field, "%q: want sha256: and 64 lower-case hex digits", digest)
 		}
