@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,7 +114,7 @@ func newNightly(t *testing.T, b *bakery) *nightly {
 		s.lines["pure "+version] = z.sdist(p)
 	}
 	s.lines["taken"] = z.wheel("taken", "1.0", map[string]string{"taken.py": ""})
-	s.serving = freeAddress(t, dockerRun(t, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"))
+	s.serving = freeAddress(t, gateway(t))
 	for name, text := range map[string]string{
 		"pybake.toml":  strings.NewReplacer("INDEX", z.url, "HOOK", h.url, "SERVING", s.serving).Replace(nightlyProject),
 		"releases.csv": "version,sha256_tar_xz,sha256_tgz\n3.13.5,93e583f243454e6e9e4588ca2c2662206ad961659863277afcdb96801647d640,e6190f52699b534ee203d9f417bdbca05a92f23e35c19c691a50ed2942835385\n",
@@ -322,4 +323,16 @@ func (s *nightly) requirements(lock string) string {
 		s.t.Fatal(err)
 	}
 	return string(text)
+}
+
+// gateway is this machine as containers on the engine's bridge see it: the first address of
+// its network. An engine that has just been installed does not tell it as the gateway.
+func gateway(t *testing.T) string {
+	t.Helper()
+	network := dockerRun(t, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}")
+	prefix, err := netip.ParsePrefix(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prefix.Masked().Addr().Next().String()
 }
