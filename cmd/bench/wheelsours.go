@@ -50,6 +50,7 @@ func (b *wheelsBench) timed(ctx context.Context, p place, set *wheelsSet, args .
 		return h, 0, 0, fmt.Errorf("pybake wheels %s: it was %s in a store without it", set.lock(), h.Origin)
 	}
 	last, err := lastWheel(p.store())
+	b.say("%s: pybake: %.2f s, its wheels %.2f s", set.what, whole, last.Sub(start).Seconds())
 	return h, last.Sub(start).Seconds(), whole, err
 }
 

@@ -24,16 +24,16 @@ var wheelsPeers = []struct {
 	before, script, made string
 }{
 	{name: "pip wheel", program: "pip",
-		script: `pip wheel --no-deps --no-index --find-links /files/wheels -w /out /files/$SET/*.tar.gz`,
+		script: `pip wheel --no-deps --no-index --find-links /files/wheels -w /out $(cat /files/$SET.txt)`,
 		made:   `ls /out`},
 	{name: "uv pip install", program: "uv",
-		script: `uv venv --python $PYTHON /venv && uv pip install --python /venv/bin/python --no-deps --no-index --find-links /files/wheels /files/$SET/*.tar.gz`,
+		script: `uv venv --python $PYTHON /venv && uv pip install --python /venv/bin/python --no-deps --no-index --find-links /files/wheels $(cat /files/$SET.txt)`,
 		made:   `cd /venv/lib/python*/site-packages && ls -d *.dist-info`},
 	{name: "uv build, as many as cores", program: "uv",
-		script: `ls /files/$SET/*.tar.gz | xargs -P$(nproc) -n1 uv build --wheel --python $PYTHON --no-index --find-links /files/wheels --out-dir /out`,
+		script: `xargs -a /files/$SET.txt -P$(nproc) -n1 uv build --wheel --python $PYTHON --no-index --find-links /files/wheels --out-dir /out`,
 		made:   `ls /out`},
 	{name: "fromager build-parallel", program: "fromager",
-		before: `mkdir -p /wheels/downloads; cp /files/wheels/* /wheels/downloads; export SSL_CERT_FILE=$(/peers/bin/python -m certifi); (cd /files/$SET; exec $PYTHON -m http.server -b 127.0.0.1 8000 >/dev/null 2>&1) & sleep 1`,
+		before: `mkdir -p /wheels/downloads; cp /files/wheels/* /wheels/downloads; export SSL_CERT_FILE=$(/peers/bin/python -m certifi); (cd /files/sdists; exec $PYTHON -m http.server -b 127.0.0.1 8000 >/dev/null 2>&1) & sleep 1`,
 		script: `fromager --no-network-isolation -o /sdists -w /wheels -t /work build-parallel --force --max-workers $(nproc) /files/$SET.json`,
 		made:   `cd /wheels/downloads; for f in *; do test -e /files/wheels/$f || echo $f; done`},
 }
@@ -96,6 +96,7 @@ func (b *wheelsBench) peer(ctx context.Context, set *wheelsSet, n int, before st
 	if err := set.sameWheels(strings.Fields(made)); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
+	b.say("%s: %s: %.2f s", set.what, p.name, ns/1e9)
 	*times = append(*times, ns/1e9)
 	return nil
 }
