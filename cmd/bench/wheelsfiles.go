@@ -17,8 +17,8 @@ import (
 const symbolsFlag = "--debug-symbols"
 
 // given is the directory that peers are given, as /files: sdists/ and wheels/ with what
-// builds them; for each set NAME.txt with the paths of its sdists, and NAME.json with
-// fromager's graph of them.
+// builds them; for each set NAME.txt, requirements with the paths of its sdists, and
+// NAME.json with fromager's graph of them.
 func (b *wheelsBench) given() string { return filepath.Join(b.dir, "given") }
 
 // bumped is a set with one line of its lock replaced.
@@ -124,13 +124,13 @@ func (b *wheelsBench) prepareSet(ctx context.Context, p place, set *wheelsSet) e
 	if err := copyFile(filepath.Join(b.project(), project.LockFile), filepath.Join(p.project(), project.LockFile)); err != nil {
 		return err
 	}
-	graph, paths := newGraph(), ""
+	graph, requirements := newGraph(), ""
 	for _, w := range h.Wheels {
 		if err := b.give(w.Name, w.Source.File, w.Source.Digest, "sdists"); err != nil {
 			return err
 		}
 		graph.add(w.Name, w.Version, "http://127.0.0.1:8000/"+w.Source.File)
-		paths += "/files/sdists/" + w.Source.File + "\n"
+		requirements += w.Name + " @ file:///files/sdists/" + w.Source.File + "\n"
 	}
 	text, err := json.Marshal(graph)
 	if err != nil {
@@ -138,7 +138,7 @@ func (b *wheelsBench) prepareSet(ctx context.Context, p place, set *wheelsSet) e
 	}
 	return errors.Join(
 		os.WriteFile(filepath.Join(b.given(), set.name+".json"), text, 0o644),
-		os.WriteFile(filepath.Join(b.given(), set.name+".txt"), []byte(paths), 0o644))
+		os.WriteFile(filepath.Join(b.given(), set.name+".txt"), []byte(requirements), 0o644))
 }
 
 // giveRequirements gives what the pins of the project say that builds its sdists.

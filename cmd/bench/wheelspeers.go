@@ -24,13 +24,13 @@ var wheelsPeers = []struct {
 	before, script, made string
 }{
 	{name: "pip wheel", program: "pip",
-		script: `pip wheel --no-deps --no-index --find-links /files/wheels -w /out $(cat /files/$SET.txt)`,
+		script: `pip wheel --no-deps --no-index --find-links /files/wheels -w /out -r /files/$SET.txt`,
 		made:   `ls /out`},
 	{name: "uv pip install", program: "uv",
-		script: `uv venv --python $PYTHON /venv && uv pip install --python /venv/bin/python --no-deps --no-index --find-links /files/wheels $(cat /files/$SET.txt)`,
+		script: `uv venv --python $PYTHON /venv && uv pip install --python /venv/bin/python --no-deps --no-index --find-links /files/wheels -r /files/$SET.txt`,
 		made:   `cd /venv/lib/python*/site-packages && ls -d *.dist-info`},
 	{name: "uv build, as many as cores", program: "uv",
-		script: `xargs -a /files/$SET.txt -P$(nproc) -n1 uv build --wheel --python $PYTHON --no-index --find-links /files/wheels --out-dir /out`,
+		script: `sed s,.*file://,, /files/$SET.txt | xargs -P$(nproc) -n1 uv build --wheel --python $PYTHON --no-index --find-links /files/wheels --out-dir /out`,
 		made:   `ls /out`},
 	{name: "fromager build-parallel", program: "fromager",
 		before: `mkdir -p /wheels/downloads; cp /files/wheels/* /wheels/downloads; export SSL_CERT_FILE=$(/peers/bin/python -m certifi); (cd /files/sdists; exec $PYTHON -m http.server -b 127.0.0.1 8000 >/dev/null 2>&1) & sleep 1`,
