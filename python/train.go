@@ -2,8 +2,6 @@ package python
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -119,8 +117,10 @@ func (b *Builder) takeShipped(ctx context.Context, p *Plan) (dir string, err err
 	if err != nil {
 		return "", err
 	}
-	if sum := sha256.Sum256(text); "sha256:"+hex.EncodeToString(sum[:]) != shipped.Digest {
-		return "", fmt.Errorf("the profile of the recipes for %s on %s: sha256:%x, but its recipe says %s", c.Series, c.Distro, sum, shipped.Digest)
+	hash := newHash()
+	hash.Write(text)
+	if found := hash.String(); found != shipped.Digest {
+		return "", fmt.Errorf("the profile of the recipes for %s on %s: %s, but its recipe says %s", c.Series, c.Distro, found, shipped.Digest)
 	}
 	draft, err := b.Store.Begin(KindProfile)
 	if err != nil {

@@ -152,12 +152,15 @@ func (m *Maker) searchContents(ctx context.Context, c *engine.Container, arch st
 		must = ""
 	}
 	out, err := m.print(ctx, c, searchContents, contentsConf(arch), strings.TrimSuffix(names, "\n"), must, arch)
+	var lines strings.Builder
 	for line := range strings.Lines(out) {
 		if address, ok := strings.CutPrefix(line, "= "); ok {
 			m.Report.Note("%s is not the index that is signed, as it happens while a mirror is updated: read as a hint", strings.TrimSpace(address))
+			continue
 		}
+		lines.WriteString(line)
 	}
-	return parseContents(out), err
+	return parseContents(lines.String()), err
 }
 
 // entry is a file of a package.
