@@ -158,6 +158,8 @@ type built struct {
 	Compile string            `json:"compile"` // a C file of src, compiled to an extension module of its name
 	Random  bool              `json:"random"`  // another file each time
 	Second  bool              `json:"second"`  // a second wheel
+	Code    string            `json:"code"`    // Python that is run first; a name that it returns in wheel is the result
+	Raw     map[string]string `json:"raw"`     // more files of the wheel, by names that are not looked at
 	static  []string          // more of [build-system] requires
 }
 
@@ -173,6 +175,10 @@ def get_requires_for_build_wheel(config_settings=None):
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     c = config()
+    said = {"wheel_directory": wheel_directory, "managed": []}
+    exec(c["code"], said)
+    if "wheel" in said:
+        return said["wheel"]
     time.sleep(c["sleep"])
     if c["reach"]:
         socket.create_connection((c["reach"], 443), 5)
@@ -189,6 +195,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         files[module] = open("/tmp/" + module, "rb").read()
         abi = "cp" + sysconfig.get_config_var("py_version_nodot")
         tag, pure = f"{abi}-{abi}-linux_x86_64", "false"
+    files.update((name, text.encode()) for name, text in (c["raw"] or {}).items())
+    if said["managed"]:
+        files["managed.py"] = repr(said["managed"]).encode()
     if c["random"]:
         files[c["name"] + "_random.py"] = b"# " + os.urandom(8).hex().encode()
     info = "%s-%s.dist-info/" % (c["name"].replace("-", "_"), c["version"])

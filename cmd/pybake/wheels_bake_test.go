@@ -24,6 +24,7 @@ func wheelTests(t *testing.T, b *bakery) {
 	t.Run("all failures", func(t *testing.T) { wheelsFailures(t, b.on(t), z) })
 	t.Run("explained", func(t *testing.T) { wheelsExplained(t, b.on(t), z) })
 	t.Run("hook asks for more", func(t *testing.T) { wheelsHook(t, b.on(t), z) })
+	t.Run("hostile", func(t *testing.T) { wheelsHostile(t, b.on(t), z) })
 	t.Run("changed bytes", func(t *testing.T) { wheelsChanged(t, b.on(t), z) })
 	t.Run("gate", func(t *testing.T) { wheelsGate(t, b.on(t), z) })
 	t.Run("reproducible", func(t *testing.T) { wheelsReproducible(t, b.on(t), z) })
