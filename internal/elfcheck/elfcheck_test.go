@@ -186,3 +186,44 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestDropRunPaths(t *testing.T) {
+	drop := func(dir string) bool { return strings.HasPrefix(dir, "/usr/lib") }
+	for _, tt := range []struct {
+		spec    elftest.Spec
+		dropped []string
+		left    []string // run paths
+	}{
+		{elftest.Spec{RunPath: "/usr/lib/a:/usr/lib/b"}, []string{"/usr/lib/a", "/usr/lib/b"}, nil},
+		{elftest.Spec{RPath: "/usr/lib/a", RunPath: "$ORIGIN"}, []string{"/usr/lib/a"}, []string{"$ORIGIN"}},
+		{elftest.Spec{RPath: "/usr/lib/a", RunPath: "/usr/lib/b"}, []string{"/usr/lib/a", "/usr/lib/b"}, nil},
+		{elftest.Spec{RunPath: "$ORIGIN:/usr/lib/a"}, nil, []string{"$ORIGIN", "/usr/lib/a"}},
+		{elftest.Spec{}, nil, nil},
+	} {
+		for i := range 4 {
+			spec := tt.spec
+			spec.Hard, spec.Soname, spec.Needed = true, "libfoo.so.1", []string{"libc.so.6"}
+			spec.Narrow, spec.Big = i%2 == 1, i > 1
+			data := elftest.Build(spec)
+			want, err := Read(bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dropped, err := DropRunPaths(data, drop)
+			if err != nil || !slices.Equal(dropped, tt.dropped) {
+				t.Errorf("%+v: dropped %q, %v", tt.spec, dropped, err)
+			}
+			got, err := Read(bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left := slices.Concat(got.RPath, got.RunPath); !slices.Equal(left, tt.left) {
+				t.Errorf("%+v: left %q", tt.spec, left)
+			}
+			want.RPath, want.RunPath = got.RPath, got.RunPath
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%+v: %s", tt.spec, diff)
+			}
+		}
+	}
+}

@@ -227,6 +227,12 @@ func (e *reader) paths(tag elf.DynTag) (dirs []string, err error) {
 	return dirs, err
 }
 
+// split are the directories of the run path that is a string.
+func (e *reader) split(at uint64) ([]string, error) {
+	text, err := e.text(at)
+	return strings.Split(text, ":"), err
+}
+
 // list are the strings of a tag.
 func (e *reader) list(tag elf.DynTag) ([]string, error) {
 	var out []string

@@ -73,5 +73,8 @@
 // at level 6 by klauspost/compress, whose version go.mod fixes; there are no extra
 // fields, data descriptors or comments. RECORD has sha256 hashes in the order of
 // the entries, lines end with \n. Signatures of the old RECORD are left out.
+// A run path that names nothing but directories of the distro's libraries goes:
+// meson records where pkg-config found a library, which a package of the distro puts
+// within reach of the loader. Where it does not, the proof of the house misses it.
 // All else, WHEEL too, stays as it is.
 package whl

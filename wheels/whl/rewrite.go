@@ -12,12 +12,15 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/klauspost/compress/flate"
+
+	"github.com/pybake/pybake/internal/elfcheck"
 )
 
 const (
@@ -25,11 +28,11 @@ const (
 	maxPlain = 1 << 32 // what needs no ZIP64
 )
 
-// Rewrite writes the wheel at path to dst in its one canonical form, which the
+// Rewrite writes the wheel file to dst in its one canonical form, which the
 // package comment describes. The wheel must be one that Read accepts, else it is
 // a *BadError: nothing that it lies about is covered up.
-func Rewrite(dst io.Writer, path, filename string, epoch time.Time) error {
-	f, err := os.Open(path)
+func Rewrite(dst io.Writer, file, filename string, epoch time.Time) error {
+	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("rewrite wheel: %w", err)
 	}
@@ -70,7 +73,11 @@ func rewrite(dst io.Writer, w *Wheel, a *archive, epoch time.Time) error {
 	rows := csv.NewWriter(&record)
 	for _, m := range members {
 		exec := m.mode&0o111 != 0 || strings.HasPrefix(m.name, strings.TrimSuffix(info, ".dist-info")+".data/scripts/")
-		sum, err := out.add(m.name, exec, func(to io.Writer) error { return a.copy(to, m) })
+		fill := func(to io.Writer) error { return a.copy(to, m) }
+		if i := slices.IndexFunc(w.ELF, func(e ELF) bool { return e.Path == m.name }); i >= 0 && w.ELF[i].searchesDistro() {
+			fill = func(to io.Writer) error { return a.copyWithoutRunPath(to, m) }
+		}
+		sum, err := out.add(m.name, exec, fill)
 		if err != nil {
 			return fmt.Errorf("%s: %w", quote(m.name), err)
 		}
@@ -89,6 +96,34 @@ func rewrite(dst io.Writer, w *Wheel, a *archive, epoch time.Time) error {
 		return err
 	}
 	return out.zip.Close()
+}
+
+// searchesDistro is whether a run path leads to nothing but libraries of the distro.
+func (e ELF) searchesDistro() bool {
+	return e.Linked && !e.Foreign && (allOfDistro(e.RPath) || allOfDistro(e.RunPath))
+}
+
+func allOfDistro(dirs []string) bool {
+	return len(dirs) > 0 && !slices.ContainsFunc(dirs, func(dir string) bool { return !ofDistro(dir) })
+}
+
+// ofDistro is whether a directory is one that libraries of the distro are installed in.
+func ofDistro(dir string) bool {
+	dir = path.Clean(dir) + "/"
+	return slices.ContainsFunc([]string{"/usr/lib/", "/lib/", "/usr/lib64/", "/lib64/"}, func(top string) bool { return strings.HasPrefix(dir, top) })
+}
+
+// copyWithoutRunPath is copy of an ELF file that searches the distro.
+func (a *archive) copyWithoutRunPath(to io.Writer, m *member) error {
+	var data bytes.Buffer
+	if err := a.copy(&data, m); err != nil {
+		return err
+	}
+	if _, err := elfcheck.DropRunPaths(data.Bytes(), ofDistro); err != nil {
+		return err
+	}
+	_, err := to.Write(data.Bytes())
+	return err
 }
 
 func b2i(b bool) int {

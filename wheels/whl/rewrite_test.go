@@ -156,3 +156,28 @@ func TestRewriteLie(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// TestRewriteRunPath takes what leads to the distro's libraries away, and nothing else.
+func TestRewriteRunPath(t *testing.T) {
+	for runPath, want := range map[string][]string{
+		"/usr/lib/x86_64-linux-gnu/hdf5/serial":     nil,
+		"/usr/lib/../lib64/x:/lib/x86_64-linux-gnu": nil,
+		"$ORIGIN/../foo.libs":                       {"$ORIGIN/../foo.libs"},
+		"/usr/lib/x86_64-linux-gnu/hdf5:$ORIGIN":    {"/usr/lib/x86_64-linux-gnu/hdf5", "$ORIGIN"},
+		"/usr/lib/../local/lib":                     {"/usr/lib/../local/lib"},
+		"/opt/python/3.13/lib":                      {"/opt/python/3.13/lib"},
+		"/usr/libexec":                              {"/usr/libexec"},
+	} {
+		f := factual().with(files{"foo/_r.so": elfText(elftest.Spec{Hard: true, RunPath: runPath})})
+		f = f.with(files{info + "RECORD": f.record(info)})
+		data := rewritten(t, factualName, archiveSpec{entries: f.entries()}.bytes(), epoch)
+		w, err := Read(put(t, data), factualName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(w.ELF, func(e ELF) bool { return e.Path == "foo/_r.so" })
+		if i < 0 || !slices.Equal(w.ELF[i].RunPath, want) {
+			t.Errorf("%s: left %q", runPath, w.ELF[i].RunPath)
+		}
+	}
+}
