@@ -75,7 +75,7 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, erro
 		Kind: Kind, Name: p.Name, Inputs: p.Inputs, Files: packages, Checks: checks, Steps: b.steps,
 		Started: started, Finished: time.Now(),
 		Labels: map[string]string{
-			"version": p.Version, "series": p.Series, "distro": p.Distro.Codename, "arch": p.Request.Arch, "mode": p.mode(),
+			"version": p.Version, "series": p.Series, "distro": p.Distro.Codename, "arch": p.Request.Arch, "mode": p.mode(), "variant": p.Request.Variant,
 			"release": strconv.Itoa(p.Request.Release), "sha256": p.Request.SHA256,
 			"source": b.source.File.Name, "source-place": b.source.Place,
 			"base": p.base.Origin, "epoch": b.epoch.Format(time.RFC3339),
@@ -99,7 +99,7 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 		return nil, err
 	}
 	steps := []string{"configure", "freeze", "compile", "shared", "install", "bytecode", "strip"}
-	if p.Request.Fast {
+	if p.plain() {
 		steps = []string{"configure", "compile", "shared", "install", "bytecode", "strip"}
 	} else {
 		profile, err := b.findFiles(ctx, KindProfile, p.profileInputs())
@@ -118,7 +118,7 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 			return nil, err
 		}
 	}
-	if !prepared && !p.Request.Fast {
+	if !prepared && !p.plain() {
 		if err := b.keepPrepared(ctx, p, j); err != nil {
 			return nil, err
 		}
@@ -139,7 +139,7 @@ var ErrProfileLost = errors.New("the pinned profile is not in the store")
 
 // checkProfile holds the stored profile against the pin.
 func (b *Builder) checkProfile(ctx context.Context, p *Plan) error {
-	if p.Request.Fast {
+	if p.plain() {
 		return nil
 	}
 	dir, err := b.findFiles(ctx, KindProfile, p.profileInputs())

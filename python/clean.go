@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -117,7 +118,7 @@ func (p *proof) putProof(ctx context.Context, c *engine.Container, probe []fetch
 	// The check tk is for the one extension module that another package has.
 	extensions := slices.DeleteFunc(slices.Clone(plan.Recipe.Extensions), func(e string) bool { return e == "_tkinter" })
 	config, err := json.Marshal(map[string]any{
-		"version": plan.Version, "prefix": plan.Prefix(), "builder": builderDirs, "extensions": extensions,
+		"version": plan.Version, "prefix": plan.Prefix(), "stdlib": path.Join(plan.Prefix(), plan.libDir()), "builder": builderDirs, "extensions": extensions,
 		"skip": plan.Recipe.ImportSkip, "probe": proofDir,
 	})
 	if err != nil {

@@ -65,7 +65,7 @@ func (b *Builder) Ensure(ctx context.Context, req Request, set *recipes.Set) (_ 
 		if err != nil {
 			return nil, false, err
 		}
-		if b.Retrain && !req.Fast {
+		if b.Retrain && !plan.plain() {
 			if err := b.pinProfile(ctx, plan); err != nil {
 				return nil, false, err
 			}
@@ -125,7 +125,7 @@ func (b *Builder) Resolve(ctx context.Context, e *UnpinnedError) error {
 			return err
 		}
 	}
-	if p.Request.Fast {
+	if p.plain() {
 		return nil
 	}
 	return b.pinProfile(ctx, &p)

@@ -82,7 +82,7 @@ func (p *proof) checkSymbols(f nfpm.File) error {
 		return err
 	}
 	symbols := "/usr/lib/debug/.build-id/" + id[:2] + "/" + id[2:] + ".debug"
-	if !slices.ContainsFunc(p.s.files["pybake-python"+p.s.plan.Series+"-dbgsym"], func(f nfpm.File) bool { return f.Path == symbols }) {
+	if !slices.ContainsFunc(p.s.files["pybake-python"+p.s.plan.label()+"-dbgsym"], func(f nfpm.File) bool { return f.Path == symbols }) {
 		return fmt.Errorf("%s is not in the symbol package", symbols)
 	}
 	return nil

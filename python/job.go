@@ -79,8 +79,8 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	j.env = []string{
 		"HOME=/home/pybake", "LC_ALL=C.UTF-8", "TZ=UTC",
 		"SRC=" + jobSrc, "DESTDIR=" + jobStage, "OUT=" + jobOut,
-		"SERIES=" + p.Series, "PREFIX=" + p.Prefix(), "MODE=" + p.mode(), "JOBS=" + strconv.Itoa(cpus),
-		"CONFIGURE=" + strings.Join(p.Recipe.Configure, " "),
+		"SERIES=" + p.Series, "ABI=" + p.abi(), "PREFIX=" + p.Prefix(), "LIB=" + p.libDir(), "MODE=" + map[bool]string{true: "plain", false: "full"}[p.plain()], "JOBS=" + strconv.Itoa(cpus),
+		"CONFIGURE=" + strings.Join(p.configure(), " "),
 		"EXTRA_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
 		"PROFILE_ARGS=" + strings.Join(p.Recipe.Profile, " "),
 	}

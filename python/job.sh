@@ -8,8 +8,10 @@
 #   DESTDIR   the staged tree                                       /build/stage
 #   OUT       files for other jobs                                  /build/out
 #   SERIES    3.13
+#   ABI       the series with its ABI flags, 3.13 or 3.13t
+#   LIB       the standard library below the prefix, lib/python3.13
 #   PREFIX    /opt/python/3.13
-#   MODE      full (PGO and LTO) | fast (neither)
+#   MODE      full (PGO and LTO) | plain (neither)
 #   JOBS      processes at once; changes no bit of the result
 #   CONFIGURE arguments to configure, one word each
 #   EXTRA_CFLAGS  code generation flags of the recipe
@@ -19,9 +21,9 @@ export LC_ALL=C.UTF-8 TZ=UTC PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
 umask 022
 cd "$SRC"
 multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
-libpl=$PREFIX/lib/python$SERIES/config-$SERIES-$multiarch
+libpl=$PREFIX/$LIB/config-$ABI-$multiarch
 map="-ffile-prefix-map=$SRC=/usr/src/pybake-python$SERIES"
-soname=libpython$SERIES.so.1.0
+soname=libpython$ABI.so.1.0
 
 # The distro's hardening flags, without its choice of optimisation, debug level and path maps, which are ours.
 hardening() {
@@ -106,7 +108,7 @@ step_freeze() {
 
 # Every call of make after the training says the same, so that nothing is built twice.
 build() {
-	if [ "$MODE" = fast ]; then
+	if [ "$MODE" = plain ]; then
 		make "$@"
 		return
 	fi
@@ -125,8 +127,10 @@ step_compile() {
 
 # The shared libpython for embedders, from the objects of the interpreter.
 step_shared() {
-	build libpython"$SERIES".so INSTSONAME="$soname" LDLIBRARY=libpython"$SERIES".so
-	gcc -shared -Wl,--no-as-needed $(hardening LDFLAGS) -Wl,-hlibpython3.so -o libpython3.so "$soname"
+	build libpython"$ABI".so INSTSONAME="$soname" LDLIBRARY=libpython"$ABI".so
+	# There is no stable ABI with other flags.
+	[ "$ABI" != "$SERIES" ] ||
+		gcc -shared -Wl,--no-as-needed $(hardening LDFLAGS) -Wl,-hlibpython3.so -o libpython3.so "$soname"
 }
 
 step_install() {
@@ -134,36 +138,39 @@ step_install() {
 	sed -E 's#-Wi( -OO?)? \$\(DESTDIR\)\$\(LIBDEST\)/compileall\.py#-c pass#; s/^all:.*/all:/' Makefile > Makefile.install
 	build -f Makefile.install install DESTDIR="$DESTDIR" ENSUREPIP=no
 	prefix=$DESTDIR$PREFIX
-	install -m 0644 "$soname" libpython3.so "$prefix/lib/"
-	ln -s "$soname" "$prefix/lib/libpython$SERIES.so"
+	install -m 0644 "$soname" "$prefix/lib/"
+	[ "$ABI" != "$SERIES" ] || install -m 0644 libpython3.so "$prefix/lib/"
+	ln -s "$soname" "$prefix/lib/libpython$ABI.so"
+	# Of a variant, make installs the program twice.
+	[ "$ABI" = "$SERIES" ] || ln -sf "python$ABI" "$prefix/bin/python$SERIES"
 	ln -s python3 "$prefix/bin/python"
 	find "$prefix" -name __pycache__ -prune -exec rm -rf {} +
 	find "$prefix" \( -name 'libpython*.a' -o -name '*.o' \) -delete
 
 	# What the build records of itself names the installed places, and the libpython that is there.
-	lib=$prefix/lib/python$SERIES
+	lib=$prefix/$LIB
 	grep -rlIF -e "$SRC" -e prefix-map= "$prefix" | while read -r file; do
 		sed -i -E -e "s#-f[a-z]+-prefix-map=[^ '\"]*( |)##g" -e "s#$SRC#$libpl#g" "$file"
 	done
 	# Extensions are compiled with these flags. Without -g that takes half as long and wheels are a fraction of the size;
 	# who wants symbols says so.
-	find "$DESTDIR$libpl/Makefile" "$prefix/bin/python$SERIES-config" "$lib"/_sysconfig* -maxdepth 0 -type f |
+	find "$DESTDIR$libpl/Makefile" "$prefix/bin/python$ABI-config" "$lib"/_sysconfig* -maxdepth 0 -type f |
 		xargs sed -i -E "s/ -g([ '\"]|\$)/\1/g; s/(['\"])-g /\1/g"
 
 	# Python syntax and, from 3.14 on, JSON.
 	find "$lib" -maxdepth 1 \( -name '_sysconfigdata_*.py' -o -name '_sysconfig_vars_*.json' \) | while read -r file; do
 		sed -i -E "s/(['\"]P[Yy]_ENABLE_SHARED['\"]: )0/\11/
-			s/^( *['\"]LDLIBRARY['\"]: ['\"])[^'\"]*/\1libpython$SERIES.so/
+			s/^( *['\"]LDLIBRARY['\"]: ['\"])[^'\"]*/\1libpython$ABI.so/
 			s/^( *['\"]INSTSONAME['\"]: ['\"])[^'\"]*/\1$soname/
-			s/^( *['\"]BLDLIBRARY['\"]: ['\"])[^'\"]*/\1-L. -lpython$SERIES/" "$file"
+			s/^( *['\"]BLDLIBRARY['\"]: ['\"])[^'\"]*/\1-L. -lpython$ABI/" "$file"
 	done
 	sed -i -E "s/^(PY_ENABLE_SHARED=[[:space:]]*)0/\11/
-		s/^(LDLIBRARY=[[:space:]]*).*/\1libpython$SERIES.so/
+		s/^(LDLIBRARY=[[:space:]]*).*/\1libpython$ABI.so/
 		s/^(INSTSONAME=[[:space:]]*).*/\1$soname/
-		s/^(BLDLIBRARY=[[:space:]]*).*/\1-L. -lpython$SERIES/" "$DESTDIR$libpl/Makefile"
+		s/^(BLDLIBRARY=[[:space:]]*).*/\1-L. -lpython$ABI/" "$DESTDIR$libpl/Makefile"
 	# libpython is outside the loader's path on purpose: the distro has one of the same name. Embedders find it by rpath.
-	sed -i -E "s#-lpython$SERIES#-Wl,-rpath,$PREFIX/lib &#" "$prefix/lib/pkgconfig/python-$SERIES-embed.pc"
-	sed -i -E 's#^LIBS_EMBED="#&-Wl,-rpath,$libdir #; s#^(PY_ENABLE_SHARED=).*#\1"1"#' "$prefix/bin/python$SERIES-config"
+	sed -i -E "s#-lpython$ABI#-Wl,-rpath,$PREFIX/lib &#" "$prefix/lib/pkgconfig/python-$ABI-embed.pc"
+	sed -i -E 's#^LIBS_EMBED="#&-Wl,-rpath,$libdir #; s#^(PY_ENABLE_SHARED=).*#\1"1"#' "$prefix/bin/python$ABI-config"
 	find "$prefix" -type d -exec chmod 0755 {} +
 	# Modules are imported, or run with -m; as programs they would find some other python3.
 	find "$lib" -name '*.py' -exec chmod 0644 {} +
@@ -174,7 +181,7 @@ step_install() {
 step_bytecode() {
 	cd /
 	"$DESTDIR$PREFIX/bin/python$SERIES" -s -m compileall -q -f --invalidation-mode unchecked-hash \
-		-d "$PREFIX/lib/python$SERIES" -x '/(tests?|idle_test|lib2to3/tests|site-packages)/' "$DESTDIR$PREFIX/lib/python$SERIES"
+		-d "$PREFIX/$LIB" -x '/(tests?|idle_test|lib2to3/tests|site-packages)/' "$DESTDIR$PREFIX/$LIB"
 }
 
 # Symbols go to files named by build id, where gdb looks: /usr/lib/debug/.build-id/ab/cdef….debug
@@ -191,7 +198,7 @@ step_strip() {
 	done
 	gdb=$DESTDIR/usr/share/gdb/auto-load$PREFIX/bin
 	mkdir -p "$gdb"
-	sed '1{/^#!/d}' Tools/gdb/libpython.py > "$gdb/python$SERIES-gdb.py"
+	sed '1{/^#!/d}' Tools/gdb/libpython.py > "$gdb/python$ABI-gdb.py"
 }
 
 case $1 in

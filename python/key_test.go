@@ -48,6 +48,7 @@ func TestKeyMoves(t *testing.T) {
 		{"version", func(k *keyed) { k.req.Version = "3.13.98" }, []string{"package.version", "version"}},
 		{"release", func(k *keyed) { k.req.Release = 2 }, []string{"package.version"}},
 		{"mode", func(k *keyed) { k.req.Fast = true }, []string{"mode", "package.version", "profile"}},
+		{"variant", func(k *keyed) { k.req.Variant = "debug" }, []string{"mode", "prefix", "profile", "recipe.configure"}},
 		{"source", func(k *keyed) { k.req.SHA256 = sum("b") }, []string{"source.tgz", "source.xz"}},
 		{"distro", func(k *keyed) { k.req.Distro = "bookworm" }, []string{"distro", "package.version"}},
 		{"tag of the distro", func(k *keyed) { k.recipes["distros/trixie.toml"] = `tag = "deb99"` }, []string{"package.version"}},

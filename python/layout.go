@@ -73,8 +73,11 @@ func newLayout(p *Plan) (*layout, error) {
 // expand fills in what packages.toml leaves open.
 func (p *Plan) expand(text string) string {
 	return strings.NewReplacer(
-		"{lib}", "lib/python"+p.Series,
+		"{lib}", p.libDir(),
 		"{series}", p.Series,
+		"{label}", p.label(),
+		"{abi}", p.abi(),
+		"{variant}", p.variant.about,
 		"{python}", p.Version,
 		"{version}", p.PackageVersion(),
 	).Replace(text)

@@ -46,7 +46,7 @@ func (s *stage) collect(ctx context.Context, j *job) error {
 	}
 	lib := path.Join(s.plan.Prefix(), s.plan.libDir())
 	tree = append(tree, nfpm.File{Path: lib + "/EXTERNALLY-MANAGED", Content: []byte(
-		strings.NewReplacer("{prefix}", s.plan.Prefix(), "{series}", s.plan.Series).Replace(string(externallyManaged)),
+		strings.NewReplacer("{prefix}", s.plan.Prefix(), "{series}", s.plan.Series, "{label}", s.plan.label()).Replace(string(externallyManaged)),
 	)})
 	if s.license, err = os.ReadFile(filepath.Join(s.dir, lib, "LICENSE.txt")); err != nil {
 		return err

@@ -28,6 +28,7 @@ type Request struct {
 	Arch    string // Debian's name: "amd64"
 	Release int    // the 1 of 3.13.5-1+deb13
 	Fast    bool   // neither PGO nor LTO; the version says ~fast and sorts below the real one
+	Variant string // "debug" or "freethreaded"; empty for the ordinary one
 	SHA256  string // of the .tar.xz or .tgz of a version that no table knows; or empty
 }
 
@@ -49,6 +50,7 @@ type Plan struct {
 	base    project.BasePin
 	builder project.SetPin
 	profile project.ProfilePin
+	variant variant
 	shipped recipes.Profile // of the recipes, for the series on the distro; empty if they have none
 }
 
@@ -71,6 +73,9 @@ func NewPlan(req Request, set *recipes.Set, lock *project.Lock) (*Plan, error) {
 		return nil, err
 	}
 	p.Series = p.release.Series
+	if p.variant, err = findVariant(req, p.Series); err != nil {
+		return nil, err
+	}
 	if p.Distro, err = set.Distro(req.Distro); err != nil {
 		return nil, err
 	}
@@ -83,6 +88,9 @@ func NewPlan(req Request, set *recipes.Set, lock *project.Lock) (*Plan, error) {
 	p.Name = strings.Join([]string{Kind, p.Version, req.Distro, req.Arch}, " ")
 	if req.Release != 1 {
 		p.Name += " release " + strconv.Itoa(req.Release)
+	}
+	if req.Variant != "" {
+		p.Name += " " + req.Variant
 	}
 	if req.Fast {
 		p.Name += " fast"
@@ -132,7 +140,7 @@ func (p *Plan) pins(lock *project.Lock) (missing []string) {
 		p.builder = project.SetPin{}
 		return append(missing, "builder")
 	}
-	if p.Request.Fast {
+	if p.plain() {
 		return missing
 	}
 	if p.profile, ok = lock.Profile(p.profileConditions()); !ok {
@@ -157,7 +165,7 @@ var compilerPackage = pattern.New(`^gcc-[0-9]+$`)
 func (p *Plan) profileConditions() project.ProfilePin {
 	pin := project.ProfilePin{
 		Series: p.Series, Distro: p.Distro.Codename, Arch: p.Request.Arch,
-		Variant:  "pgo " + hashJSON(p.Recipe.Configure, p.Recipe.CFlags)[len("sha256:"):][:12],
+		Variant:  "pgo " + hashJSON(p.configure(), p.Recipe.CFlags)[len("sha256:"):][:12],
 		Workload: strings.Join(p.Recipe.Profile, " "),
 	}
 	for _, pkg := range p.builder.Packages {
@@ -174,12 +182,29 @@ func (p *Plan) Target() distro.Target {
 }
 
 // Prefix is where it is installed: "/opt/python/3.13".
-func (p *Plan) Prefix() string { return "/opt/python/" + p.Series }
+func (p *Plan) Prefix() string { return "/opt/python/" + p.label() }
 
-func (p *Plan) libDir() string { return "lib/python" + p.Series }
+// label is the series as the names of packages have it: "3.13", "3.13-dbg".
+func (p *Plan) label() string { return p.Series + p.variant.suffix }
 
+// abi is the series with its ABI flags, LDVERSION of CPython's Makefile: "3.13d".
+func (p *Plan) abi() string { return p.Series + p.variant.abi }
+
+func (p *Plan) libDir() string { return "lib/python" + p.Series + p.variant.lib }
+
+func (p *Plan) configure() []string { return slices.Concat(p.Recipe.Configure, p.variant.configure) }
+
+// plain is whether there is neither PGO nor LTO.
+func (p *Plan) plain() bool { return p.Request.Fast || p.variant.plain }
+
+// mode is "full", "fast", or the variant, "freethreaded fast".
 func (p *Plan) mode() string {
-	if p.Request.Fast {
+	switch {
+	case p.Request.Variant != "" && p.Request.Fast:
+		return p.Request.Variant + " fast"
+	case p.Request.Variant != "":
+		return p.Request.Variant
+	case p.Request.Fast:
 		return "fast"
 	}
 	return "full"
@@ -219,10 +244,10 @@ func (p *Plan) computeKey() (err error) {
 	for _, pkg := range p.builder.Packages {
 		in("builder.package."+pkg.Name+":"+pkg.Arch, pkg.Version+" "+pkg.Digest)
 	}
-	in("recipe.configure", strings.Join(p.Recipe.Configure, " "))
+	in("recipe.configure", strings.Join(p.configure(), " "))
 	in("recipe.cflags", strings.Join(p.Recipe.CFlags, " "))
 	in("recipe.checks", hashJSON(p.Recipe.Extensions, p.Recipe.TestExtensions, p.Recipe.ImportSkip))
-	if !p.Request.Fast {
+	if !p.plain() {
 		in("profile", p.profile.Digest)
 	}
 	in("script.job", hashOf(jobScript))

@@ -84,11 +84,42 @@ func TestPlanVersions(t *testing.T) {
 	}
 }
 
+// TestPlanVariants shows what stands beside the ordinary packages, and where.
+func TestPlanVariants(t *testing.T) {
+	tests := []struct {
+		version, variant string
+		fast             bool
+		want             []string // name, mode, prefix, library and runtime package
+	}{
+		{"3.13.5", "", true, []string{"python 3.13.5 trixie amd64 fast", "fast", "/opt/python/3.13", "lib/python3.13", "libpython3.13.so.1.0", "pybake-python3.13"}},
+		{"3.13.5", "debug", false, []string{"python 3.13.5 trixie amd64 debug", "debug", "/opt/python/3.13-dbg", "lib/python3.13", "libpython3.13d.so.1.0", "pybake-python3.13-dbg"}},
+		{
+			"3.13.5", "freethreaded", true,
+			[]string{"python 3.13.5 trixie amd64 freethreaded fast", "freethreaded fast", "/opt/python/3.13t", "lib/python3.13t", "libpython3.13t.so.1.0", "pybake-python3.13t"},
+		},
+	}
+	for _, tt := range tests {
+		p := planFor(t, Request{Version: tt.version, Distro: "trixie", Arch: "amd64", Release: 1, Fast: tt.fast, Variant: tt.variant})
+		l, err := newLayout(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		library := strings.TrimPrefix(l.Packages[1].Files[0], "lib/")
+		got := []string{p.Name, p.mode(), p.Prefix(), p.libDir(), library, l.Packages[len(l.Packages)-1].Name}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", tt.variant, diff)
+		}
+	}
+}
+
 func TestPlanErrors(t *testing.T) {
 	set := loadSet(t, map[string]string{"python/3.13.toml": "[unsupported]\njammy = \"its compiler is too old\"\n"})
 	known, err := set.Release("3.13.5")
 	if err != nil {
 		t.Fatal(err)
+	}
+	as := func(version, variant string, fast bool) Request {
+		return Request{Version: version, Distro: "trixie", Arch: "amd64", Release: 1, Variant: variant, Fast: fast}
 	}
 	with := func(version, distro, sha256 string) Request {
 		return Request{Version: version, Distro: distro, Arch: "amd64", Release: 1, SHA256: sha256}
@@ -106,6 +137,9 @@ func TestPlanErrors(t *testing.T) {
 		{"series unknown", with("3.99.0", "trixie", sum("a")), new(*recipes.UnknownError), `series "3.99": not known`},
 		{"distro unknown", with("3.13.5", "trixi", ""), new(*recipes.UnknownError), `distro "trixi": not known; nearest: trixie`},
 		{"unsupported", with("3.13.5", "jammy", ""), new(*recipes.UnsupportedError), "its compiler is too old"},
+		{"variant unknown", as("3.13.5", "jit", false), new(*VariantError), `variant "jit": want debug or freethreaded`},
+		{"variant too early", as("3.11.2", "freethreaded", false), new(*VariantError), "python 3.11.2: variant freethreaded: there is none before 3.13"},
+		{"debug is not fast", as("3.13.5", "debug", true), new(*VariantError), "neither PGO nor LTO"},
 		{"hash of another", with("3.13.5", "trixie", sum("a")), nil, "sha256 " + sum("a") + " is neither that of the .tar.xz, " + known.XZ + ", nor of the .tgz, " + known.TGZ},
 		{"no hash", with("3.13.99", "trixie", "abc"), nil, "want a SHA-256"},
 	}

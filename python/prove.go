@@ -158,9 +158,9 @@ func (p *proof) check(round, name string, run func() (detail string, err error))
 func (p *proof) packages(suffixes ...string) []string {
 	var out []string
 	for _, s := range suffixes {
-		name := "pybake-python" + p.s.plan.Series + s
+		name := "pybake-python" + p.s.plan.label() + s
 		if s == "lib" {
-			name = "pybake-libpython" + p.s.plan.Series
+			name = "pybake-libpython" + p.s.plan.label()
 		}
 		out = append(out, p.debs[name])
 	}
@@ -173,7 +173,7 @@ func (p *proof) resolve(ctx context.Context) error {
 	p.few = p.packages("", "-venv")
 	p.most = p.packages("", "-venv", "lib")
 	p.all = p.packages("", "-venv", "lib", "-dev", "-tk", "-test", "-dbgsym")
-	owner := p.s.plan.owner()
+	owner := p.s.plan.owner() + p.s.plan.variant.suffix
 	for _, set := range []struct {
 		who     string
 		request []string

@@ -107,7 +107,7 @@ func (p *proof) toNextRelease(ctx context.Context, c *engine.Container, newer []
 		return "", err
 	}
 	next := plan.packageVersion(plan.Request.Release + 1)
-	said, err := output(ctx, c, python+` --version; dpkg-query -W -f '${Version}' pybake-python`+plan.Series)
+	said, err := output(ctx, c, python+` --version; dpkg-query -W -f '${Version}' pybake-python`+plan.label())
 	if err == nil && !strings.HasSuffix(said, next) {
 		err = finding(fmt.Sprintf("after the upgrade: %q", said))
 	}

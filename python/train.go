@@ -38,7 +38,7 @@ func (p *Plan) profileInputs() []artifacts.Input {
 func (p *Plan) preparedInputs() []artifacts.Input {
 	in := []artifacts.Input{
 		{Name: "mode", Value: p.mode()}, {Name: "script.job", Value: hashOf(jobScript)}, {Name: "source", Value: p.Sources[0].SHA256},
-		{Name: "recipe.configure", Value: hashJSON(p.Recipe.Configure, p.Recipe.CFlags)},
+		{Name: "recipe.configure", Value: hashJSON(p.configure(), p.Recipe.CFlags)},
 	}
 	for _, pkg := range p.builder.Packages {
 		in = append(in, artifacts.Input{Name: "builder.package." + pkg.Name + ":" + pkg.Arch, Value: pkg.Version + " " + pkg.Digest})

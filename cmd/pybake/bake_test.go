@@ -257,7 +257,7 @@ func plantedFaults(t *testing.T, made madePython) {
 	dockerRun(t, "exec", c, "sh", "-euc", `
 		apt-get update -q
 		apt-get install -yq --no-install-recommends /debs/pybake-python3.13_*.deb /debs/pybake-python3.13-venv_*.deb
-		echo '{"version": "3.13.5", "prefix": "/opt/python/3.13", "builder": ["/build/src"], "extensions": ["_sqlite3", "_ssl", "zlib"], "skip": {}, "probe": "/proof"}' > /proof/config.json`)
+		echo '{"version": "3.13.5", "prefix": "/opt/python/3.13", "stdlib": "/opt/python/3.13/lib/python3.13", "builder": ["/build/src"], "extensions": ["_sqlite3", "_ssl", "zlib"], "skip": {}, "probe": "/proof"}' > /proof/config.json`)
 	const lib = "/opt/python/3.13/lib/python3.13"
 	checks := []string{"version", "no-compiler", "extensions", "sqlite", "compression", "zoneinfo", "ctypes", "externally-managed", "decimal"}
 	for _, fault := range []struct {

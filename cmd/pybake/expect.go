@@ -16,7 +16,8 @@ func (a *app) expect(store *artifacts.Store, set *recipes.Set, req python.Reques
 	if err != nil {
 		return
 	}
-	mode := map[bool]string{true: "fast", false: "full"}[req.Fast]
+	plain := req.Fast || req.Variant == "debug"
+	mode := map[bool]string{true: "fast", false: "full"}[plain]
 	for _, match := range []map[string]string{
 		{"series": release.Series, "distro": req.Distro, "mode": mode}, {"series": release.Series, "mode": mode}, {"mode": mode},
 	} {
@@ -30,7 +31,7 @@ func (a *app) expect(store *artifacts.Store, set *recipes.Set, req python.Reques
 		return
 	}
 	minutes := func(n int) float64 { return float64(n * 60) }
-	if req.Fast {
+	if plain {
 		a.display.Expect([]artifacts.Step{{Name: "compile", Seconds: minutes(series.Minutes.Fast)}})
 		return
 	}

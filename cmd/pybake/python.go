@@ -26,6 +26,7 @@ type pythonFlags struct {
 	distro  string
 	release int
 	fast    bool
+	variant string
 	sha256  string
 	sources []string
 	jobs    int
@@ -55,12 +56,17 @@ The source is known by its SHA-256. It is looked for in the cache, in the places
 named by --source and pybake.toml (files named as upstream names them:
 Python-3.13.5.tar.xz or .tgz), at python.org, in the distro's source pool.
 
+A variant has packages and a prefix of its own (/opt/python/3.13-dbg,
+/opt/python/3.13t), so that all can be installed beside each other. Wheels,
+images and the nightly are for the ordinary one.
+
 With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 [{"name", "version", "architecture", "path", "size", "sha256"}], "checks":
 [{"name", "ok", "seconds", "detail"}], "steps": [{"name", "seconds"}]}.`,
 		Example: `  pybake python 3.13.5 --distro trixie
   pybake python 3.11.9 --distro bookworm --source /srv/mirror
   pybake python 3.13.5 --distro trixie --fast
+  pybake python 3.13.5 --distro trixie --variant freethreaded
   apt install ./baked/python/3.13.5-trixie-amd64/pybake-python3.13_*.deb`,
 		Args:              wantArgs(0, 1, "VERSION"),
 		ValidArgsFunction: a.completeVersions,
@@ -73,6 +79,7 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 	flags.StringVar(&f.distro, "distro", "", "the `codename` of the distro to build for (default: pybake.toml's, else this machine's)")
 	flags.IntVar(&f.release, "release", 1, "the `number` of the package's release: the 1 of 3.13.5-1+deb13")
 	flags.BoolVar(&f.fast, "fast", false, "leave out PGO and LTO: for trying things; the version says ~fast")
+	flags.StringVar(&f.variant, "variant", "", "`debug` (with assertions: pybake-python3.13-dbg) or freethreaded (no GIL, from 3.13: pybake-python3.13t), beside the ordinary one")
 	flags.StringVar(&f.sha256, "sha256", "", "the `hash` of the source of a version that is not in the table")
 	flags.StringArrayVar(&f.sources, "source", nil, "a `directory or address` to look for the source in first; may be repeated")
 	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the packages")
@@ -80,13 +87,14 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 	flags.BoolVar(&f.retrain, "retrain", false, "train the compiler (PGO) anew, and pin what it learned")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan as JSON, as far as it is pinned, and build nothing")
 	cmd.RegisterFlagCompletionFunc("distro", a.completeDistros)
+	cmd.RegisterFlagCompletionFunc("variant", cobra.FixedCompletions(python.Variants(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 // pythonRequest completes what the user asked for from the project and this
 // machine, and says what it took from where.
 func (a *app) pythonRequest(version string, f pythonFlags) (python.Request, error) {
-	req := python.Request{Version: version, Distro: f.distro, Release: f.release, Fast: f.fast, SHA256: strings.ToLower(f.sha256), Arch: debianArch(runtime.GOARCH)}
+	req := python.Request{Version: version, Distro: f.distro, Release: f.release, Fast: f.fast, Variant: f.variant, SHA256: strings.ToLower(f.sha256), Arch: debianArch(runtime.GOARCH)}
 	p, err := a.project()
 	if err != nil {
 		return req, err
@@ -161,6 +169,9 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 	repin := f.repin && lock.Unpin(req.Distro, req.Arch)
 	plan, err := python.NewPlan(req, set, lock)
 	unpinned, isUnpinned := errors.AsType[*python.UnpinnedError](err)
+	if refused, ok := errors.AsType[*python.VariantError](err); ok {
+		return usagef("", "%w", refused)
+	}
 	if err != nil && !isUnpinned {
 		return a.pythonInputError(p, req, err)
 	}
@@ -171,8 +182,8 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 		}
 		return a.printJSON(plan)
 	}
-	if f.retrain && f.fast {
-		return usagef("", "--fast has no profile to train: --retrain and --fast exclude each other")
+	if f.retrain && (f.fast || f.variant == "debug") {
+		return usagef("", "there is no profile to train with --fast or --variant debug: they and --retrain exclude each other")
 	}
 	if plan != nil && !f.retrain {
 		if found, err := store.Find(python.Kind, plan.Key); err == nil {
@@ -275,7 +286,7 @@ func (a *app) replanPython(_ context.Context, made *artifacts.Artifact) ([]artif
 	}
 	plan, err := python.NewPlan(python.Request{
 		Version: made.Labels["version"], Distro: made.Labels["distro"], Arch: made.Labels["arch"], Release: release,
-		Fast: made.Labels["mode"] == "fast", SHA256: made.Labels["sha256"],
+		Fast: strings.HasSuffix(made.Labels["mode"], "fast"), Variant: made.Labels["variant"], SHA256: made.Labels["sha256"],
 	}, set, lock)
 	if err != nil {
 		return nil, err

@@ -172,7 +172,7 @@ func (a *app) targetPython(p *project.Project, set *recipes.Set, l *lock.Lock, c
 	var refused []string
 	for _, it := range all {
 		version := it.Labels["version"]
-		if it.Kind != python.Kind || it.Labels["distro"] != codename || it.Labels["arch"] != debianArch(runtime.GOARCH) {
+		if it.Kind != python.Kind || it.Labels["distro"] != codename || it.Labels["arch"] != debianArch(runtime.GOARCH) || it.Labels["variant"] != "" {
 			continue
 		}
 		switch {
@@ -225,7 +225,7 @@ func storedPython(store *artifacts.Store, version, codename, arch string) (*arti
 	match := map[string]string{"version": version, "distro": codename, "arch": arch, "mode": "full"}
 	found, err := store.Latest(python.Kind, match)
 	if errors.Is(err, artifacts.ErrNotFound) {
-		delete(match, "mode")
+		match["mode"] = "fast"
 		return store.Latest(python.Kind, match)
 	}
 	return found, err

@@ -5,6 +5,7 @@
 CONFIG is a JSON object:
   version     "3.13.5"
   prefix      "/opt/python/3.13"
+  stdlib      "/opt/python/3.13/lib/python3.13"
   builder     directories of the builder, which nothing may name
   extensions  the extension modules that must be there, built in or not
   skip        {module: reason}: modules of the standard library that, with all below them, cannot be imported here
@@ -25,7 +26,7 @@ with open(sys.argv[1]) as f:
     CONFIG = json.load(f)
 PREFIX = CONFIG["prefix"]
 SERIES = ".".join(CONFIG["version"].split(".")[:2])
-STDLIB = os.path.join(PREFIX, "lib", "python" + SERIES)
+STDLIB = CONFIG["stdlib"]
 
 
 def run(*argv, **kw):
