@@ -205,12 +205,13 @@ func release(t *testing.T, s *Set, version string) Release {
 // TestProblems compares what is said of broken recipes.
 func TestProblems(t *testing.T) {
 	_, err := load(t, map[string]string{
-		"distros/trixie.toml":   "glib = \"2.41\"\neol = \"soon\"\n[base]\nimage = \"\"\n",
-		"distros/bookworm.toml": "eol = \"soon\"\n[package]\ncompression = \"lzma\"\n[builder]\npackages = [\"gcc\", \"GCC\", \"gcc\"]\n",
-		"distros/forky.toml":    "codename = \"sid\"\n",
-		"python/3.13.toml":      "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
-		"python/3.16.toml":      "= 1\n",
-		"wheels/Foo_Bar.toml":   "build = [\"libfoo\"]\n",
+		"distros/trixie.toml": "glib = \"2.41\"\neol = \"soon\"\n[base]\nimage = \"\"\n",
+		"distros/bookworm.toml": "eol = \"soon\"\n[package]\ncompression = \"lzma\"\n[builder]\npackages = [\"gcc\", \"GCC\", \"gcc\"]\n" +
+			"[libraries]\ntk = [\"libtk8.6.so\", \"libtk\"]\ndebug = []\n",
+		"distros/forky.toml":  "codename = \"sid\"\n",
+		"python/3.13.toml":    "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nmodules = [\"_ssl\", \"sys\", \"os\", \"a-b\"]\nlibraries = [\"../libx.so\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
+		"python/3.16.toml":    "= 1\n",
+		"wheels/Foo_Bar.toml": "build = [\"libfoo\"]\n",
 		"wheels/foo.toml": "biuld = []\nbuild = [\"GCC\", \"gcc\", \"gcc\"]\nruntime = [\"\"]\nmemory = -1\nminutes = 10000\n" +
 			"constraints = [\"setuptools<\", \"wheel\", \"wheel\"]\nrequires = [\"wheel @ https://pypi.example.org/w.whl\"]\nimports = [\"a-b\"]\n" +
 			"[env]\n\"A-B\" = \"\"\nPATH = \"/opt\"\nNUL = \"\\u0000\"\n[config-settings]\n\"a=b\" = []\n[import-skip]\nfoo = \"\"\n[distros.trixie]\nbuild = [\"-x\"]\n" +

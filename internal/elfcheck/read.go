@@ -325,7 +325,7 @@ func (e *reader) hardening() {
 	}
 	want(relro, "no RELRO")
 	want(stack, ExecStack)
-	want(e.file.BuildID != "", "no build id")
+	want(e.file.BuildID != "", NoBuildID)
 	flags := e.dynamic[elf.DT_FLAGS]
 	_, bindNow := e.dynamic[elf.DT_BIND_NOW]
 	want(bindNow || has(flags, uint64(elf.DF_BIND_NOW)) || has(e.dynamic[elf.DT_FLAGS_1], uint64(elf.DF_1_NOW)), "no BIND_NOW")
@@ -333,8 +333,11 @@ func (e *reader) hardening() {
 	want(!textrel && !has(flags, uint64(elf.DF_TEXTREL)), "text relocations")
 }
 
-// ExecStack is the word in File.Missing for a file whose stack is executable.
-const ExecStack = "executable stack"
+// Words of File.Missing that are asked for by name.
+const (
+	ExecStack = "executable stack"
+	NoBuildID = "no build id"
+)
 
 // older is whether version a is before b.
 func older(a, b [2]int) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
