@@ -83,8 +83,7 @@ func checkStack(f elfFile) error {
 		}
 	}
 	for _, p := range producers {
-		flags := strings.Fields(p)
-		if !slices.Contains(flags, "-fstack-protector-strong") && !slices.Contains(flags, "-fstack-protector-all") {
+		if !protected(p) {
 			return fmt.Errorf("compiled without -fstack-protector-strong: %s", p)
 		}
 	}
@@ -93,6 +92,18 @@ func checkStack(f elfFile) error {
 		return fmt.Errorf("has no __stack_chk_fail")
 	}
 	return nil
+}
+
+// protected is whether the last flag about it asks for a stack protector, as
+// strong as the distro's or stronger.
+func protected(producer string) bool {
+	last := ""
+	for _, flag := range strings.Fields(producer) {
+		if strings.HasPrefix(flag, "-fstack-protector") || flag == "-fno-stack-protector" {
+			last = flag
+		}
+	}
+	return last == "-fstack-protector-strong" || last == "-fstack-protector-all"
 }
 
 // checkSymbols wants the detached symbols of a file where gdb looks for them,

@@ -171,6 +171,10 @@ func TestFileChecks(t *testing.T) {
 		{"interpreter not fortified", func(s *strictTree) { s.elfs[interpreter].Imports = []string{"__stack_chk_fail", "memcpy"} }, []string{"fortified"}, "bin/python3.13: calls no fortified"},
 		{"unit with no stack protector", func(s *strictTree) { s.debug[sslModule].DebugStr += "GNU C17 14.2.0 -O2\x00" }, []string{"stack-protector"},
 			"_ssl.cpython-313-x86_64-linux-gnu.so: compiled without -fstack-protector-strong: GNU C17 14.2.0 -O2"},
+		{"stack protector taken back", func(s *strictTree) {
+			s.debug[sslModule].DebugStr += "GNU C17 14.2.0 -fstack-protector-strong -fno-stack-protector -O2\x00"
+		},
+			[]string{"stack-protector"}, "compiled without -fstack-protector-strong"},
 		{"interpreter with no stack protector", func(s *strictTree) { s.elfs[interpreter].Imports = []string{"__memcpy_chk"} }, []string{"stack-protector"}, "bin/python3.13: has no __stack_chk_fail"},
 		{"module that nothing tells of", func(s *strictTree) { s.elfs[testModule].Imports = []string{"__sprintf_chk"} }, []string{"stack-protector"}, "_testcapi.cpython-313-x86_64-linux-gnu.so: has no"},
 		{"no symbols", func(s *strictTree) { delete(s.debug, testModule) }, []string{"symbols"}, "/usr/lib/debug/.build-id/62/75696c64203033.debug is not in the symbol package"},

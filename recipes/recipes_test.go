@@ -175,6 +175,25 @@ func TestProject(t *testing.T) {
 	}
 }
 
+// TestStrict: what was built and passed had lists to be held against.
+func TestStrict(t *testing.T) {
+	set := embeddedSet(t)
+	for _, series := range set.AllSeries() {
+		if len(series.Exercised) > 0 && len(series.Modules) < 200 {
+			t.Errorf("%s has %d modules", series.Series, len(series.Modules))
+		}
+		for _, pair := range series.Exercised {
+			codename, _, _ := strings.Cut(pair, "-")
+			libraries := distro(t, set, codename).Libraries
+			for _, group := range libraryGroups {
+				if !slices.Contains(libraries[group], "libc.so.6") {
+					t.Errorf("%s: libraries.%s: %q", codename, group, libraries[group])
+				}
+			}
+		}
+	}
+}
+
 func embeddedFile(t *testing.T, name string) string {
 	t.Helper()
 	data, err := embedded.ReadFile(name)
