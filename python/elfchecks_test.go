@@ -23,6 +23,7 @@ import (
 const (
 	interpreter = "/opt/python/3.13/bin/python3.13"
 	libpython   = "/opt/python/3.13/lib/libpython3.13.so.1.0"
+	stableStub  = "/opt/python/3.13/lib/libpython3.so"
 	sslModule   = "/opt/python/3.13/lib/python3.13/lib-dynload/_ssl.cpython-313-x86_64-linux-gnu.so"
 	testModule  = "/opt/python/3.13/lib/python3.13/lib-dynload/_testcapi.cpython-313-x86_64-linux-gnu.so"
 	osModule    = "/opt/python/3.13/lib/python3.13/__pycache__/os.cpython-313.pyc"
@@ -51,6 +52,8 @@ func newStrictTree(t *testing.T) *strictTree {
 			libpython: {
 				Soname: "libpython3.13.so.1.0", Needed: []string{"libc.so.6"}, RunPath: "$ORIGIN", Imports: []string{"__printf_chk", "__stack_chk_fail", "abort"},
 			},
+			// It only needs libpython, and has no code.
+			stableStub: {Soname: "libpython3.so", Needed: []string{"libpython3.13.so.1.0", "libc.so.6"}, Imports: []string{"__cxa_finalize", "__gmon_start__"}},
 			sslModule:  {Needed: []string{"libssl.so.3", "libc.so.6"}, Imports: []string{"strcpy"}},
 			testModule: {Needed: []string{"libc.so.6"}, Imports: []string{"__sprintf_chk", "__stack_chk_fail"}},
 		},
@@ -61,6 +64,7 @@ func newStrictTree(t *testing.T) *strictTree {
 		tree.debug[path] = &elftest.Spec{Hard: true, BuildID: id, DebugStr: "\x00int\x00GNU C17 14.2.0 -O2 -fstack-protector-strong\x00GNU AS 2.44\x00"}
 	}
 	tree.debug[testModule].DebugStr = "" // it calls __stack_chk_fail
+	tree.debug[stableStub].DebugStr = ""
 	return tree
 }
 

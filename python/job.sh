@@ -54,7 +54,7 @@ run_configure() {
 	# shellcheck disable=SC2086 # one word each
 	./configure --prefix="$PREFIX" "$@" $CONFIGURE CC=gcc CXX=g++ \
 		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $EXTRA_CFLAGS -fPIC $map" \
-		LDFLAGS_NODIST="$(hardening LDFLAGS)"
+		LDFLAGS_NODIST="$(hardening LDFLAGS) $map"
 }
 
 frozen() {

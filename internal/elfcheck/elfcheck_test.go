@@ -3,6 +3,7 @@ package elfcheck
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +114,23 @@ func TestCut(t *testing.T) {
 		if _, err := Read(bytes.NewReader(data[:n]), int64(n)); err == nil {
 			t.Errorf("%d of %d bytes were taken", n, len(data))
 		}
+	}
+}
+
+// TestDetached reads what objcopy --only-keep-debug leaves of a file: a dynamic
+// section of no bytes, somewhere behind the end.
+func TestDetached(t *testing.T) {
+	data := elftest.Build(elftest.Spec{Hard: true, Needed: []string{"libc.so.6"}})
+	for at := 64; ; at += 56 {
+		if elf.ProgType(binary.LittleEndian.Uint32(data[at:])) == elf.PT_DYNAMIC {
+			binary.LittleEndian.PutUint64(data[at+8:], uint64(len(data))+100) // where
+			binary.LittleEndian.PutUint64(data[at+32:], 0)                    // bytes
+			break
+		}
+	}
+	f, err := Read(bytes.NewReader(data), int64(len(data)))
+	if err != nil || f.BuildID != "0123456789abcdef" || f.Needed != nil {
+		t.Errorf("%+v, %v", f, err)
 	}
 }
 
@@ -251,6 +269,7 @@ func FuzzRead(f *testing.F) {
 		{},
 		{Narrow: true, Big: true, Hard: true, RunPath: "$ORIGIN"},
 		{Hard: true, Soname: "l", Needed: []string{"m"}, Needs: map[string][]string{"m": {"GLIBC_2.28", "X"}}, Exports: []string{"PyInit_a"}, Interp: "/i"},
+		{Narrow: true, Imports: []string{"memcpy", "abort"}},
 	} {
 		f.Add(elftest.Build(spec))
 	}
@@ -259,5 +278,6 @@ func FuzzRead(f *testing.F) {
 		if (file == nil) == (err == nil) {
 			t.Errorf("%v, %v", file, err)
 		}
+		readImports(bytes.NewReader(data), int64(len(data))) // an error or names, never a panic
 	})
 }

@@ -59,6 +59,9 @@ func (e *reader) bytes(what string, off, n uint64, limit int) ([]byte, error) {
 	if n > uint64(limit) {
 		return nil, fmt.Errorf("%s of %d bytes, more than %d", what, n, limit)
 	}
+	if n == 0 {
+		return nil, nil // where nothing is does not matter: detached symbols have sections that are elsewhere
+	}
 	if off > uint64(e.size) || n > uint64(e.size)-off {
 		return nil, fmt.Errorf("%s at %#x, %d bytes: beyond the end", what, off, n)
 	}
