@@ -181,7 +181,7 @@ func TestFileChecks(t *testing.T) {
 			[]string{"stack-protector"}, "compiled without -fstack-protector-strong"},
 		{"interpreter with no stack protector", func(s *strictTree) { s.elfs[interpreter].Imports = []string{"__memcpy_chk"} }, []string{"stack-protector"}, "bin/python3.13: has no __stack_chk_fail"},
 		{"module that nothing tells of", func(s *strictTree) { s.elfs[testModule].Imports = []string{"__sprintf_chk"} }, []string{"stack-protector"}, "_testcapi.cpython-313-x86_64-linux-gnu.so: has no"},
-		{"no symbols", func(s *strictTree) { delete(s.debug, testModule) }, []string{"symbols"}, "/usr/lib/debug/.build-id/62/75696c64203033.debug is not in the symbol package"},
+		{"no symbols", func(s *strictTree) { delete(s.debug, testModule) }, []string{"symbols"}, "/usr/lib/debug/.build-id/62/75696c64203034.debug is not in the symbol package"},
 		{"symbols of another", func(s *strictTree) { s.debug[testModule].BuildID = "build 99" }, []string{"symbols"}, "its build id is 6275696c64203939"},
 		{"symbols of nothing", func(s *strictTree) { s.debug["/none"] = &elftest.Spec{Hard: true, BuildID: "build 77"} }, []string{"symbols"},
 			"/usr/lib/debug/.build-id/62/75696c64203737.debug: no file has this build id"},
