@@ -29,10 +29,10 @@ func (quiet) Step(string) func(error) { return func(error) {} }
 func (quiet) Note(string, ...any)     {}
 func (quiet) Output() io.Writer       { return io.Discard }
 
-// toolchain is a container of a builder image with a compiler, and its maker.
-// The base of the plan is an image that other tests share; the images that
-// stand on it are removed.
-func toolchain(t *testing.T, p *Plan) *engine.Container {
+// toolchain is a container of a builder image with a compiler, the base image
+// and the maker of both. The base of the plan is an image that other tests share; the images
+// that stand on it are removed.
+func toolchain(t *testing.T, p *Plan) (c *engine.Container, baseRef string, m *distro.Maker) {
 	t.Helper()
 	address := engine.Address{Host: os.Getenv("DOCKER_HOST"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR")}
 	e, err := engine.Connect(t.Context(), address, t.TempDir())
@@ -40,7 +40,7 @@ func toolchain(t *testing.T, p *Plan) *engine.Container {
 		t.Fatalf("the tests with tag engine need a container engine: %v", err)
 	}
 	t.Cleanup(func() { e.Close(context.Background()) })
-	m := &distro.Maker{
+	m = &distro.Maker{
 		Engine: e, Fetcher: &fetch.Fetcher{Cache: t.TempDir()}, Report: quiet{}, Environ: os.Environ(),
 	}
 	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy"} {
@@ -65,7 +65,8 @@ func toolchain(t *testing.T, p *Plan) *engine.Container {
 	if err != nil {
 		t.Fatalf("the tests with tag engine need mmdebstrap and an apt mirror: %v", err)
 	}
-	refs := []string{distro.BaseRef(target, base.Digest)}
+	baseRef = distro.BaseRef(target, base.Digest)
+	refs := []string{baseRef}
 	t.Cleanup(func() {
 		for _, ref := range refs {
 			if err := e.RemoveImage(context.Background(), ref); err != nil {
@@ -82,7 +83,7 @@ func toolchain(t *testing.T, p *Plan) *engine.Container {
 		t.Fatal(err)
 	}
 	refs = slices.Insert(refs, 0, image)
-	c, err := e.Start(t.Context(), engine.Spec{Image: image, Purpose: "python-test", Limit: 10 * time.Minute, PIDs: 500})
+	c, err = e.Start(t.Context(), engine.Spec{Image: image, Purpose: "python-test", Limit: 10 * time.Minute, PIDs: 500})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,15 +92,16 @@ func toolchain(t *testing.T, p *Plan) *engine.Container {
 			t.Error(err)
 		}
 	})
-	return c
+	return c, baseRef, m
 }
 
 // TestToolchain runs what needs a real compiler, in one container.
 func TestToolchain(t *testing.T) {
 	p := planFor(t, request("3.13.5"))
-	c := toolchain(t, p)
+	c, base, m := toolchain(t, p)
 	t.Run("hardened", func(t *testing.T) { hardenedFaults(t, c) })
 	t.Run("collect", func(t *testing.T) { collects(t, c, p) })
+	t.Run("installed", func(t *testing.T) { installedFaults(t, m, base, p) })
 }
 
 // faults are ELF files with what the checks find in them.
