@@ -66,6 +66,7 @@ func plantedFaults(t *testing.T, made madePython) {
 		{"another module", "mkdir " + lib + "/extra", nil, []string{"modules"}},
 		{"another extension module", "touch " + lib + "/lib-dynload/extra.so", nil, []string{"modules"}},
 		{"a module of the list removed", "rm " + lib + "/this.py " + lib + "/__pycache__/this.*", nil, []string{"modules"}},
+		{"no list of modules", `sed -i 's/"modules":\[[^]]*\]/"modules":[]/' /proof/config.json`, nil, []string{"modules"}},
 		{"stale bytecode", "echo '# newer' >> " + lib + "/abc.py", []string{"bytecode"}, []string{"bytecode"}},
 		{"no bytecode", "rm " + lib + "/__pycache__/this.*", []string{"bytecode"}, []string{"bytecode"}},
 		{"bytecode of nothing", "rm " + lib + "/json/tool.py", []string{"bytecode"}, []string{"bytecode"}},

@@ -17,7 +17,9 @@ Prints one JSON object a line, {"name", "ok", "seconds", "detail"}, in the order
 Runs as an ordinary user, with no network and no compiler.
 """
 import importlib
+import importlib.util
 import json
+import marshal
 import os
 import subprocess
 import sys
@@ -112,8 +114,6 @@ def modules():
 
 def bytecode():
     """Every module but the tests has its bytecode, and no bytecode is without its module."""
-    import importlib.util
-    import marshal
     import re
     import warnings
 
@@ -128,7 +128,7 @@ def bytecode():
                 if os.path.basename(folder) != "__pycache__" or not os.path.exists(importlib.util.source_from_cache(path)):
                     bad.append("%s has no source" % rel)
             elif name.endswith(".py") and not tests.search(path):
-                wrong = stale(path, importlib.util.cache_from_source(path), marshal)
+                wrong = stale(path, importlib.util.cache_from_source(path))
                 if wrong:
                     bad.append("%s: %s" % (rel, wrong))
                 compared += 1
@@ -136,7 +136,7 @@ def bytecode():
     return "%d modules: the hash of each and its code when it is compiled again are those of its bytecode" % compared
 
 
-def stale(path, cached, marshal):
+def stale(path, cached):
     """What is wrong with the bytecode of a module (PEP 552)."""
     if not os.path.exists(cached):
         return "no bytecode"
