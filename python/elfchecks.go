@@ -1,6 +1,7 @@
 package python
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +15,7 @@ import (
 func checkHardening(f elfFile) error {
 	missing := slices.DeleteFunc(slices.Clone(f.elf.Missing), func(m string) bool { return m == elfcheck.NoBuildID })
 	if len(missing) > 0 {
-		return fmt.Errorf("%s", strings.Join(missing, ", "))
+		return errors.New(strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -94,7 +95,7 @@ func checkStack(f elfFile) error {
 	code := slices.ContainsFunc(imports, func(s string) bool { return !slices.Contains(startupImports, s) })
 	told := len(producers) > 0 || !code
 	if (f.core() || !told) && !slices.Contains(imports, "__stack_chk_fail") {
-		return fmt.Errorf("has no __stack_chk_fail")
+		return errors.New("has no __stack_chk_fail")
 	}
 	return nil
 }
@@ -115,7 +116,7 @@ func protected(producer string) bool {
 // by its build id.
 func checkSymbols(f elfFile) error {
 	if f.elf.BuildID == "" {
-		return fmt.Errorf("%s", elfcheck.NoBuildID)
+		return errors.New(elfcheck.NoBuildID)
 	}
 	if f.debug == "" {
 		return fmt.Errorf("%s is not in the symbol package", symbolFile(f.elf.BuildID))

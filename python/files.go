@@ -3,6 +3,7 @@ package python
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -83,7 +84,7 @@ func checkAllFortified(ctx context.Context, elfs []elfFile) (string, error) {
 		if fortified(imports) {
 			n++
 		} else if f.core() {
-			return fmt.Errorf("calls no fortified function")
+			return errors.New("calls no fortified function")
 		}
 		return checkFortified(imports)
 	}, "")
