@@ -148,7 +148,7 @@ step_install() {
 	# Extensions are compiled with these flags. Without -g that takes half as long and wheels are a fraction of the size;
 	# who wants symbols says so.
 	find "$DESTDIR$libpl/Makefile" "$prefix/bin/python$SERIES-config" "$lib"/_sysconfig* -maxdepth 0 -type f |
-		xargs sed -i -E "s/( -g)+([ '\"]|\$)/\2/g; s/(['\"])(-g )+/\1/g"
+		xargs sed -i -E "s/( -g)+([ '\"]|\$)/\2/g; s/(['\"])(-g )+/\1/g; s/(['\"])-g(['\"])/\1\2/g"
 
 	# Python syntax and, from 3.14 on, JSON.
 	find "$lib" -maxdepth 1 \( -name '_sysconfigdata_*.py' -o -name '_sysconfig_vars_*.json' \) | while read -r file; do

@@ -119,13 +119,15 @@ def bytecode():
 
     warnings.simplefilter("ignore")
     tests = re.compile("/(tests?|idle_test|site-packages)/")
+    suffix = ".%s.pyc" % sys.implementation.cache_tag
     bad, compared = [], 0
     for folder, folders, files in os.walk(STDLIB):
         for name in sorted(files):
             path = os.path.join(folder, name)
             rel = os.path.relpath(path, STDLIB)
             if name.endswith(".pyc"):
-                if os.path.basename(folder) != "__pycache__" or not os.path.exists(importlib.util.source_from_cache(path)):
+                source = os.path.join(os.path.dirname(folder), name[:-len(suffix)] + ".py")
+                if os.path.basename(folder) != "__pycache__" or not name.endswith(suffix) or not os.path.exists(source):
                     bad.append("%s has no source" % rel)
             elif name.endswith(".py") and not tests.search(path):
                 wrong = stale(path, importlib.util.cache_from_source(path))
