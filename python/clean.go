@@ -27,7 +27,7 @@ var (
 		"version", "no-compiler", "extensions", "ssl", "sqlite", "compression", "zoneinfo", "ctypes",
 		"terminal", "dbm", "decimal", "uuid", "externally-managed", "venv", "extension",
 	}
-	fullChecks = []string{"sysconfig", "embed", "tk", "imports", "suite", "libraries"}
+	fullChecks = []string{"sysconfig", "embed", "tk", "modules", "bytecode", "imports", "suite", "libraries"}
 )
 
 // clean installs the packages in a container of the base and uses them as an
@@ -115,11 +115,10 @@ func tail(s string) string {
 // putProof gives a clean container the checks and what they use.
 func (p *proof) putProof(ctx context.Context, c *engine.Container, probe []fetch.MemFile) error {
 	plan := p.s.plan
-	// The check tk is for the one extension module that another package has.
-	extensions := slices.DeleteFunc(slices.Clone(plan.Recipe.Extensions), func(e string) bool { return e == "_tkinter" })
 	config, err := json.Marshal(map[string]any{
-		"version": plan.Version, "prefix": plan.Prefix(), "stdlib": path.Join(plan.Prefix(), plan.libDir()), "builder": builderDirs, "extensions": extensions,
-		"skip": plan.Recipe.ImportSkip, "probe": proofDir,
+		"version": plan.Version, "prefix": plan.Prefix(), "stdlib": path.Join(plan.Prefix(), plan.libDir()), "builder": builderDirs, "extensions": plan.runtimeExtensions(),
+		"all": slices.Concat(plan.Recipe.Extensions, plan.Recipe.TestExtensions), "modules": slices.Concat([]string{}, plan.Recipe.Modules),
+		"recipe": "recipes/python/" + plan.Series + ".toml", "skip": plan.Recipe.ImportSkip, "probe": proofDir,
 	})
 	if err != nil {
 		return err
@@ -133,6 +132,12 @@ func (p *proof) putProof(ctx context.Context, c *engine.Container, probe []fetch
 	}, probe...)
 	j := &job{Container: c}
 	return j.putFiles(ctx, proofDir, files)
+}
+
+// runtimeExtensions are the extension modules of the runtime: all but the one
+// that another package has, for which there is the check tk.
+func (p *Plan) runtimeExtensions() []string {
+	return slices.DeleteFunc(slices.Clone(p.Recipe.Extensions), func(e string) bool { return e == "_tkinter" })
 }
 
 // compileProbe compiles an extension module and an embedding program in the

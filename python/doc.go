@@ -32,6 +32,36 @@
 //	pybake-python3.13-test    the test suite
 //	pybake-python3.13-dbgsym  detached symbols, by build id
 //
+// # Checks of files
+//
+// They read every file of every package, here, and name what they looked at:
+//
+//	elf              ELF files can be read and are for the architecture
+//	hardening        position independent, full RELRO, bound at start, no
+//	                 executable stack, no text relocations
+//	run-paths        none but $ORIGIN and what is below it
+//	needed           only libraries that the recipes of distro and series have
+//	                 for the package
+//	glibc            no symbol newer than the distro's glibc
+//	fortified        no call of a function that _FORTIFY_SOURCE=2 replaces
+//	                 whatever its arguments (printf, syslog); the interpreter and
+//	                 libpython do call fortified ones
+//	stack-protector  every compilation unit was compiled with
+//	                 -fstack-protector-strong, by its debug information, or else
+//	                 the file calls __stack_chk_fail; the interpreter and
+//	                 libpython do
+//	symbols          a build id, and the symbols of that build id in -dbgsym; no
+//	                 others there
+//	builder-paths    no directory of the builder, also in compressed sections
+//	modes            of the finished .deb: root's, 0755 or 0644
+//
+// The checks modules (just those of the recipe, in files or built in), bytecode
+// (of the source beside it, by hash and by compiling again) and backtrace (gdb
+// finds all symbols and shows the frames of Python) are made where the packages
+// are installed.
+//
+// # The prefix
+//
 // The prefix belongs to the package manager, so EXTERNALLY-MANAGED (PEP 668)
 // is in it on purpose: pip refuses to install there and names the way that
 // works, a virtual environment. Bytecode is of the unchecked hash-based kind

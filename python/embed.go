@@ -13,6 +13,8 @@ var (
 	probeSource []byte
 	//go:embed proof/embed.c
 	embedSource []byte
+	//go:embed proof/frames.py
+	framesScript []byte
 	//go:embed externally-managed
 	externallyManaged []byte
 )

@@ -49,63 +49,31 @@ func wantError(t *testing.T, err error, want string) {
 	}
 }
 
-func TestCheckMode(t *testing.T) {
+func TestCheckEntry(t *testing.T) {
+	const root = "root:root 0:0"
 	tests := []struct {
-		name string
-		file nfpm.File
-		want string
+		name  string
+		entry nfpm.Entry
+		want  string
 	}{
-		{"default", nfpm.File{Path: "/x"}, ""},
-		{"program", nfpm.File{Path: "/x", Mode: 0o755}, ""},
-		{"library", nfpm.File{Path: "/x.so", Mode: 0o755}, ""},
-		{"group may write", nfpm.File{Path: "/x", Mode: 0o664}, "mode -rw-rw-r--"},
-		{"all may write", nfpm.File{Path: "/x", Mode: 0o666}, "mode -rw-rw-rw-"},
-		{"set user id", nfpm.File{Path: "/x", Mode: fs.ModeSetuid | 0o755}, "mode urwxr-xr-x"},
-		{"set group id", nfpm.File{Path: "/x", Mode: fs.ModeSetgid | 0o755}, "mode grwxr-xr-x"},
-		{"library nobody may read", nfpm.File{Path: "/x.so", Mode: 0o700}, "mode -rwx------"},
-		{"link to a library", nfpm.File{Path: "/x.so", Link: "x.so.1"}, ""},
+		{"file", nfpm.Entry{Mode: 0o644, Owner: root}, ""},
+		{"program", nfpm.Entry{Mode: 0o755, Owner: root}, ""},
+		{"directory", nfpm.Entry{Mode: fs.ModeDir | 0o755, Owner: root}, ""},
+		{"link", nfpm.Entry{Mode: fs.ModeSymlink | 0o777, Owner: root}, ""},
+		{"group may write", nfpm.Entry{Mode: 0o664, Owner: root}, "mode -rw-rw-r--"},
+		{"all may write", nfpm.Entry{Mode: 0o666, Owner: root}, "mode -rw-rw-rw-"},
+		{"all may write a directory", nfpm.Entry{Mode: fs.ModeDir | 0o777, Owner: root}, "mode drwxrwxrwx"},
+		{"set user id", nfpm.Entry{Mode: fs.ModeSetuid | 0o755, Owner: root}, "mode urwxr-xr-x"},
+		{"set group id", nfpm.Entry{Mode: fs.ModeSetgid | 0o755, Owner: root}, "mode grwxr-xr-x"},
+		{"set group id of a directory", nfpm.Entry{Mode: fs.ModeDir | fs.ModeSetgid | 0o755, Owner: root}, "mode dgrwxr-xr-x"},
+		{"nobody may read", nfpm.Entry{Mode: 0o700, Owner: root}, "mode -rwx------"},
+		{"closed directory", nfpm.Entry{Mode: fs.ModeDir | 0o700, Owner: root}, "mode drwx------"},
+		{"device", nfpm.Entry{Mode: fs.ModeDevice | 0o644, Owner: root}, "neither a file"},
+		{"user", nfpm.Entry{Mode: 0o644, Owner: "pybake:pybake 1000:1000"}, "owner pybake:pybake 1000:1000"},
+		{"link of a user", nfpm.Entry{Mode: fs.ModeSymlink | 0o777, Owner: "root:pybake 0:1000"}, "owner root:pybake"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { wantError(t, checkMode(tt.file), tt.want) })
-	}
-}
-
-// TestFileChecks runs the round over a staged tree: as it is, and with a fault
-// in it.
-func TestFileChecks(t *testing.T) {
-	names := func(fault func(s *stage)) (passed, failed []string, detail string) {
-		s := fakeStage(t, planFor(t, request("3.13.5")))
-		fault(s)
-		p := &proof{s: s, checks: map[string][]artifacts.Check{}}
-		if err := p.files(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range p.checks["files"] {
-			if c.OK {
-				passed = append(passed, c.Name)
-			} else {
-				failed = append(failed, c.Name)
-				detail = c.Detail
-			}
-		}
-		return passed, failed, detail
-	}
-	passed, failed, _ := names(func(*stage) {})
-	if diff := cmp.Diff([]string{"elf", "symbols", "builder-paths", "modes"}, passed); diff != "" || failed != nil {
-		t.Errorf("a clean tree: failed %v, passed %s", failed, diff)
-	}
-	const venv = "pybake-python3.13-venv"
-	_, failed, detail := names(func(s *stage) { write(t, s.files[venv][0].Source, "/build/src/Lib") })
-	if diff := cmp.Diff([]string{"builder-paths"}, failed); diff != "" || !strings.Contains(detail, "ensurepip/__init__.py: names the builder") {
-		t.Errorf("a path: %s %s", diff, detail)
-	}
-	_, failed, detail = names(func(s *stage) { s.files[venv][0].Mode = 0o666 })
-	if diff := cmp.Diff([]string{"modes"}, failed); diff != "" || !strings.Contains(detail, "ensurepip/__init__.py: mode") {
-		t.Errorf("a mode: %s %s", diff, detail)
-	}
-	_, failed, detail = names(func(s *stage) { write(t, s.files[venv][0].Source, "\x7fELF and no more") })
-	if diff := cmp.Diff([]string{"elf", "symbols"}, failed); diff != "" || !strings.Contains(detail, "ensurepip/__init__.py") {
-		t.Errorf("half an ELF file: %s %s", diff, detail)
+		t.Run(tt.name, func(t *testing.T) { wantError(t, checkEntry(tt.entry), tt.want) })
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	jobSrc   = "/build/src"
 	jobStage = "/build/stage"
 	jobOut   = "/build/out"
+	jobHome  = "/home/pybake"
 )
 
 // job is a container in which the steps of job.sh run.
@@ -77,7 +78,7 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 		}
 	}()
 	j.env = []string{
-		"HOME=/home/pybake", "LC_ALL=C.UTF-8", "TZ=UTC",
+		"HOME=" + jobHome, "LC_ALL=C.UTF-8", "TZ=UTC",
 		"SRC=" + jobSrc, "DESTDIR=" + jobStage, "OUT=" + jobOut,
 		"SERIES=" + p.Series, "ABI=" + p.abi(), "PREFIX=" + p.Prefix(), "LIB=" + p.libDir(), "MODE=" + map[bool]string{true: "plain", false: "full"}[p.plain()], "JOBS=" + strconv.Itoa(cpus),
 		"CONFIGURE=" + strings.Join(p.configure(), " "),

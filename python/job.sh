@@ -56,7 +56,7 @@ run_configure() {
 	# shellcheck disable=SC2086 # one word each
 	./configure --prefix="$PREFIX" "$@" $CONFIGURE CC=gcc CXX=g++ \
 		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $EXTRA_CFLAGS -fPIC $map" \
-		LDFLAGS_NODIST="$(hardening LDFLAGS)"
+		LDFLAGS_NODIST="$(hardening LDFLAGS) $map"
 }
 
 frozen() {
@@ -155,7 +155,7 @@ step_install() {
 	# Extensions are compiled with these flags. Without -g that takes half as long and wheels are a fraction of the size;
 	# who wants symbols says so.
 	find "$DESTDIR$libpl/Makefile" "$prefix/bin/python$ABI-config" "$lib"/_sysconfig* -maxdepth 0 -type f |
-		xargs sed -i -E "s/ -g([ '\"]|\$)/\1/g; s/(['\"])-g /\1/g"
+		xargs sed -i -E "s/( -g)+([ '\"]|\$)/\2/g; s/(['\"])(-g )+/\1/g; s/(['\"])-g(['\"])/\1\2/g"
 
 	# Python syntax and, from 3.14 on, JSON.
 	find "$lib" -maxdepth 1 \( -name '_sysconfigdata_*.py' -o -name '_sysconfig_vars_*.json' \) | while read -r file; do
@@ -198,7 +198,34 @@ step_strip() {
 	done
 	gdb=$DESTDIR/usr/share/gdb/auto-load$PREFIX/bin
 	mkdir -p "$gdb"
-	sed '1{/^#!/d}' Tools/gdb/libpython.py > "$gdb/python$ABI-gdb.py"
+	{
+		sed '1{/^#!/d}' Tools/gdb/libpython.py
+		cat <<- 'EOF'
+
+
+		# Optimisation may leave the debugger without the variable "frame" of the eval loop. The thread's state has the
+		# innermost frame; a call of the loop further out is at the frame below the first one of the next call, which is a shim.
+		def _pybake_get_pyop(self, upstream=Frame.get_pyop):
+		    found = upstream(self)
+		    if found is not None:
+		        return found
+		    try:
+		        pyop = PyFramePtr(gdb.parse_and_eval("_Py_tss_tstate->current_frame"))
+		        newer = self.newer()
+		        while newer:
+		            if newer.is_evalframe():
+		                while not pyop.is_shim():
+		                    pyop = pyop.previous()
+		                pyop = pyop.previous()
+		            newer = newer.newer()
+		        return pyop
+		    except (RuntimeError, ValueError):
+		        return None
+
+
+		Frame.get_pyop = _pybake_get_pyop
+		EOF
+	} > "$gdb/python$ABI-gdb.py"
 }
 
 case $1 in

@@ -50,7 +50,7 @@ func TestKeyMoves(t *testing.T) {
 		{"mode", func(k *keyed) { k.req.Fast = true }, []string{"mode", "package.version", "profile"}},
 		{"variant", func(k *keyed) { k.req.Variant = "debug" }, []string{"mode", "prefix", "profile", "recipe.configure"}},
 		{"source", func(k *keyed) { k.req.SHA256 = sum("b") }, []string{"source.tgz", "source.xz"}},
-		{"distro", func(k *keyed) { k.req.Distro = "bookworm" }, []string{"distro", "package.version"}},
+		{"distro", func(k *keyed) { k.req.Distro = "bookworm" }, []string{"distro", "distro.checks", "package.version"}},
 		{"tag of the distro", func(k *keyed) { k.recipes["distros/trixie.toml"] = `tag = "deb99"` }, []string{"package.version"}},
 		{
 			"compression", func(k *keyed) { k.recipes["distros/trixie.toml"] = "[package]\ncompression = \"gzip\"" },
@@ -61,6 +61,10 @@ func TestKeyMoves(t *testing.T) {
 		{"extensions", func(k *keyed) { k.recipes["python/3.13.toml"] = `extensions = ["_ssl"]` }, []string{"recipe.checks"}},
 		{"test extensions", func(k *keyed) { k.recipes["python/3.13.toml"] = `test-extensions = []` }, []string{"recipe.checks"}},
 		{"import skip", func(k *keyed) { k.recipes["python/3.13.toml"] = "[import-skip]\nthis = \"prints\"" }, []string{"recipe.checks"}},
+		{"modules", func(k *keyed) { k.recipes["python/3.13.toml"] = `modules = ["os"]` }, []string{"recipe.checks"}},
+		{"libraries of the series", func(k *keyed) { k.recipes["python/3.13.toml"] = `libraries = ["libx.so.1"]` }, []string{"recipe.checks"}},
+		{"libraries", func(k *keyed) { k.recipes["distros/trixie.toml"] = "[libraries]\ntk = [\"libx.so.1\"]" }, []string{"distro.checks"}},
+		{"glibc", func(k *keyed) { k.recipes["distros/trixie.toml"] = `glibc = "2.42"` }, []string{"distro.checks"}},
 		{"base", func(k *keyed) { k.lock = func(l *project.Lock) { l.Bases[0].Digest = "sha256:" + sum("9") } }, []string{"base"}},
 		{
 			"package of the base", func(k *keyed) {

@@ -13,16 +13,7 @@ import (
 
 // lint runs the distro's lintian over the packages.
 func (p *proof) lint(ctx context.Context) error {
-	plan := p.s.plan
-	pin, err := p.b.pinnedSet(ctx, plan, runtimeSet, "lintian", []string{"lintian"}, nil)
-	if err != nil {
-		return err
-	}
-	image, err := p.b.Distros.Builder(ctx, plan.Target(), plan.base, pin.Packages, "lint")
-	if err != nil {
-		return err
-	}
-	c, err := p.b.Distros.Offliner(ctx, plan.Target(), image, "lint")
+	c, err := p.withTool(ctx, "lintian", "lint")
 	if err != nil {
 		return err
 	}
@@ -49,6 +40,21 @@ func (p *proof) lint(ctx context.Context) error {
 		return err
 	}
 	return c.Remove(ctx)
+}
+
+// withTool starts a container that has a program of the distro, with no
+// network, from an image that is kept.
+func (p *proof) withTool(ctx context.Context, name, purpose string) (*engine.Container, error) {
+	plan := p.s.plan
+	pin, err := p.b.pinnedSet(ctx, plan, runtimeSet, name, []string{name}, nil)
+	if err != nil {
+		return nil, err
+	}
+	image, err := p.b.Distros.Builder(ctx, plan.Target(), plan.base, pin.Packages, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return p.b.Distros.Offliner(ctx, plan.Target(), image, purpose)
 }
 
 func countTags(out string) (errs []string, warnings int) {

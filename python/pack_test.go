@@ -25,6 +25,7 @@ var stagedTree = []string{
 	"opt/python/3.13/bin/idle3.13",
 	"opt/python/3.13/include/python3.13/Python.h",
 	"opt/python/3.13/lib/libpython3.13.so.1.0",
+	"opt/python/3.13/lib/libpython3.so",
 	"opt/python/3.13/lib/python3.13/LICENSE.txt",
 	"opt/python/3.13/lib/python3.13/os.py",
 	"opt/python/3.13/lib/python3.13/__pycache__/os.cpython-313.pyc",

@@ -246,13 +246,14 @@ func (p *Plan) computeKey() (err error) {
 	}
 	in("recipe.configure", strings.Join(p.configure(), " "))
 	in("recipe.cflags", strings.Join(p.Recipe.CFlags, " "))
-	in("recipe.checks", hashJSON(p.Recipe.Extensions, p.Recipe.TestExtensions, p.Recipe.ImportSkip))
+	in("recipe.checks", hashJSON(p.Recipe.Extensions, p.Recipe.TestExtensions, p.Recipe.ImportSkip, p.Recipe.Modules, p.Recipe.Libraries))
+	in("distro.checks", hashJSON(p.Distro.Libraries, p.Distro.Glibc))
 	if !p.plain() {
 		in("profile", p.profile.Digest)
 	}
 	in("script.job", hashOf(jobScript))
 	in("script.packages", hashOf(packagesTOML, externallyManaged))
-	in("script.proof", hashOf(checkScript, probeSource, embedSource))
+	in("script.proof", hashOf(checkScript, probeSource, embedSource, framesScript))
 	in("format", format)
 	p.Key, err = artifacts.NewKey(Kind, p.Inputs)
 	return err

@@ -57,7 +57,7 @@ type proof struct {
 // resolveProof pins what the proof needs whatever is built, before the build:
 // afterwards it would be late to find the mirror away.
 func (b *Builder) resolveProof(ctx context.Context, p *Plan) error {
-	for _, name := range []string{"python3", "lintian"} {
+	for _, name := range []string{"python3", "lintian", "gdb"} {
 		pin, err := b.pinnedSet(ctx, p, runtimeSet, name, []string{name}, nil)
 		if err != nil {
 			return err
@@ -100,6 +100,7 @@ func (p *proof) rounds(ctx context.Context) (all []artifacts.Check, err error) {
 		{"clean container", p.clean},
 		{"upgrade and purge", p.upgrade},
 		{"lintian", p.lint},
+		{"gdb", p.gdb},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

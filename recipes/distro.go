@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -23,6 +24,11 @@ type Distro struct {
 	Base    Base          `toml:"base" json:"base"`
 	Builder Builder       `toml:"builder" json:"builder"`
 	Package PackageFormat `toml:"package" json:"package"`
+
+	// Libraries are the sonames of what the programs and libraries of a Python may
+	// need, by its package: "python", "libpython", "tk", "test". A series adds its
+	// own. Another one fails the build; without any list, so does every one.
+	Libraries map[string][]string `toml:"libraries" json:"libraries"` // {"tk": {"libc.so.6", "libtk8.6.so"}}
 
 	// Wheels is an input of the keys of wheels only: see WheelPackages.
 	Wheels Builder `toml:"wheels" json:"-"`
@@ -69,7 +75,11 @@ var (
 	packagePattern  = pattern.New(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
 	tagPattern      = pattern.New(`^[a-z][a-z0-9.]*[0-9]$`)
 	dottedPattern   = pattern.New(`^[0-9]+(\.[0-9]+)*$`)
+	sonamePattern   = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._+-]*\.so(\.[0-9]+)*$`)
 )
+
+// libraryGroups are the packages of a Python that may have ELF files.
+var libraryGroups = []string{"libpython", "python", "test", "tk"}
 
 // problems are what is wrong with the values, beyond their types.
 func (d Distro) problems(name string, doc *strict.Doc) strict.Errors {
@@ -94,6 +104,13 @@ func (d Distro) problems(name string, doc *strict.Doc) strict.Errors {
 		p.add("rust.path", "%q: want a directory such as \"/usr/lib/rust-1.91/bin\"", d.Rust.Path)
 	}
 	p.oneOf("package.compression", d.Package.Compression, "gzip", "xz", "zstd")
+	for _, group := range slices.Sorted(maps.Keys(d.Libraries)) {
+		key := "libraries." + group
+		if !slices.Contains(libraryGroups, group) {
+			p.add(key, "want one of %q", libraryGroups)
+		}
+		p.each(key, d.Libraries[group], sonamePattern, `a soname such as "libz.so.1"`)
+	}
 	return p.errs
 }
 

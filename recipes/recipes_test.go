@@ -175,6 +175,25 @@ func TestProject(t *testing.T) {
 	}
 }
 
+// TestStrict: what was built and passed had lists to be held against.
+func TestStrict(t *testing.T) {
+	set := embeddedSet(t)
+	for _, series := range set.AllSeries() {
+		if len(series.Exercised) > 0 && len(series.Modules) < 200 {
+			t.Errorf("%s has %d modules", series.Series, len(series.Modules))
+		}
+		for _, pair := range series.Exercised {
+			codename, _, _ := strings.Cut(pair, "-")
+			libraries := distro(t, set, codename).Libraries
+			for _, group := range libraryGroups {
+				if !slices.Contains(libraries[group], "libc.so.6") {
+					t.Errorf("%s: libraries.%s: %q", codename, group, libraries[group])
+				}
+			}
+		}
+	}
+}
+
 func embeddedFile(t *testing.T, name string) string {
 	t.Helper()
 	data, err := embedded.ReadFile(name)
@@ -205,12 +224,13 @@ func release(t *testing.T, s *Set, version string) Release {
 // TestProblems compares what is said of broken recipes.
 func TestProblems(t *testing.T) {
 	_, err := load(t, map[string]string{
-		"distros/trixie.toml":   "glib = \"2.41\"\neol = \"soon\"\n[base]\nimage = \"\"\n",
-		"distros/bookworm.toml": "eol = \"soon\"\n[package]\ncompression = \"lzma\"\n[builder]\npackages = [\"gcc\", \"GCC\", \"gcc\"]\n",
-		"distros/forky.toml":    "codename = \"sid\"\n",
-		"python/3.13.toml":      "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
-		"python/3.16.toml":      "= 1\n",
-		"wheels/Foo_Bar.toml":   "build = [\"libfoo\"]\n",
+		"distros/trixie.toml": "glib = \"2.41\"\neol = \"soon\"\n[base]\nimage = \"\"\n",
+		"distros/bookworm.toml": "eol = \"soon\"\n[package]\ncompression = \"lzma\"\n[builder]\npackages = [\"gcc\", \"GCC\", \"gcc\"]\n" +
+			"[libraries]\ntk = [\"libtk8.6.so\", \"libtk\"]\ndebug = []\n",
+		"distros/forky.toml":  "codename = \"sid\"\n",
+		"python/3.13.toml":    "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nmodules = [\"_ssl\", \"sys\", \"os\", \"a-b\"]\nlibraries = [\"../libx.so\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
+		"python/3.16.toml":    "= 1\n",
+		"wheels/Foo_Bar.toml": "build = [\"libfoo\"]\n",
 		"wheels/foo.toml": "biuld = []\nbuild = [\"GCC\", \"gcc\", \"gcc\"]\nruntime = [\"\"]\nmemory = -1\nminutes = 10000\n" +
 			"constraints = [\"setuptools<\", \"wheel\", \"wheel\"]\nrequires = [\"wheel @ https://pypi.example.org/w.whl\"]\nimports = [\"a-b\"]\n" +
 			"[env]\n\"A-B\" = \"\"\nPATH = \"/opt\"\nNUL = \"\\u0000\"\n[config-settings]\n\"a=b\" = []\n[import-skip]\nfoo = \"\"\n[distros.trixie]\nbuild = [\"-x\"]\n" +

@@ -30,6 +30,17 @@ type Series struct {
 	Extensions     []string `toml:"extensions" json:"extensions"`
 	TestExtensions []string `toml:"test-extensions" json:"testExtensions"`
 
+	// Modules are the other top-level modules and packages of a complete
+	// installation on Linux, tests among them, sorted: those in Python, and those
+	// that are part of the interpreter. With the extensions they are all there is,
+	// but for _sysconfigdata, whose name ends in the architecture's. Another one, or
+	// one that is missing, fails the build.
+	Modules []string `toml:"modules" json:"modules"`
+
+	// Libraries are the sonames of what the extensions of the series may need,
+	// beside the distro's: "libnsl.so.2".
+	Libraries []string `toml:"libraries" json:"libraries,omitempty"`
+
 	// ImportSkip are the modules of the standard library, with all that is
 	// below them, that cannot or should not be imported by a check, and why:
 	// {"antigravity": "opens a browser"}.
@@ -94,9 +105,14 @@ func (s Series) problems(name string, doc *strict.Doc) strict.Errors {
 	p.each("test-extensions", s.TestExtensions, modulePattern, "the name of a module")
 	p.sorted("extensions", s.Extensions)
 	p.sorted("test-extensions", s.TestExtensions)
-	for i, ext := range s.TestExtensions {
-		if slices.Contains(s.Extensions, ext) {
-			p.add(element("test-extensions", i), "%q: among extensions too", ext)
+	p.each("modules", s.Modules, modulePattern, "the name of a module")
+	p.sorted("modules", s.Modules)
+	p.each("libraries", s.Libraries, sonamePattern, `a soname such as "libz.so.1"`)
+	for key, names := range map[string][]string{"test-extensions": s.TestExtensions, "modules": s.Modules} {
+		for i, name := range names {
+			if slices.Contains(s.Extensions, name) {
+				p.add(element(key, i), "%q: among extensions too", name)
+			}
 		}
 	}
 	p.modules("import-skip", s.ImportSkip)

@@ -243,61 +243,6 @@ func plainApt(t *testing.T, made madePython) {
 	}
 }
 
-// plantedFaults breaks an installed Python in the ways that the proof is there
-// to find, and sees the check of that name fail and no other.
-func plantedFaults(t *testing.T, made madePython) {
-	base := strings.Fields(dockerRun(t, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=pybake/base:trixie-*"))[0]
-	c := dockerRun(t, "run", "-d", base, "sleep", "600")
-	defer dockerRun(t, "rm", "-f", c)
-	dockerRun(t, "exec", c, "mkdir", "/debs", "/proof")
-	for _, p := range made.Packages {
-		dockerRun(t, "cp", p.Path, c+":/debs/")
-	}
-	dockerRun(t, "cp", "../../python/proof/check.py", c+":/proof/")
-	dockerRun(t, "exec", c, "sh", "-euc", `
-		apt-get update -q
-		apt-get install -yq --no-install-recommends /debs/pybake-python3.13_*.deb /debs/pybake-python3.13-venv_*.deb
-		echo '{"version": "3.13.5", "prefix": "/opt/python/3.13", "stdlib": "/opt/python/3.13/lib/python3.13", "builder": ["/build/src"], "extensions": ["_sqlite3", "_ssl", "zlib"], "skip": {}, "probe": "/proof"}' > /proof/config.json`)
-	const lib = "/opt/python/3.13/lib/python3.13"
-	checks := []string{"version", "no-compiler", "extensions", "sqlite", "compression", "zoneinfo", "ctypes", "externally-managed", "decimal"}
-	for _, fault := range []struct {
-		plant string
-		fails []string
-	}{
-		{"true", nil},
-		{"mv " + lib + "/lib-dynload/_sqlite3.* /", []string{"extensions", "sqlite"}},
-		{"cp /bin/true /usr/bin/gcc", []string{"no-compiler"}},
-		{"mv " + lib + "/EXTERNALLY-MANAGED /", []string{"externally-managed"}},
-		{"mv /usr/share/zoneinfo /zones", []string{"zoneinfo"}},
-		{"mv " + lib + "/lib-dynload/_decimal.* /", []string{"decimal"}},
-		{"mv " + lib + "/lib-dynload/_lzma.* /", []string{"compression"}},
-	} {
-		dockerRun(t, "exec", c, "sh", "-euc", fault.plant)
-		out, _ := exec.Command("docker", append([]string{"exec", c, "/opt/python/3.13/bin/python3.13", "/proof/check.py", "/proof/config.json"}, checks...)...).Output()
-		var failed []string
-		for line := range strings.Lines(string(out)) {
-			var check struct {
-				Name string
-				OK   bool
-			}
-			if err := json.Unmarshal([]byte(line), &check); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			if !check.OK {
-				failed = append(failed, check.Name)
-			}
-		}
-		if !slices.Equal(failed, fault.fails) {
-			t.Errorf("after %q failed %q, want %q:\n%s", fault.plant, failed, fault.fails, out)
-		}
-		// As it was.
-		dockerRun(t, "exec", c, "sh", "-euc", `rm -f /usr/bin/gcc
-			for f in /_*.so; do [ ! -e "$f" ] || mv "$f" `+lib+`/lib-dynload/; done
-			[ ! -e /EXTERNALLY-MANAGED ] || mv /EXTERNALLY-MANAGED `+lib+`
-			[ ! -e /zones ] || mv /zones /usr/share/zoneinfo`)
-	}
-}
-
 // trained learns a profile as far as it is stored and pinned, with next to no workload and
 // no optimisation, in a project whose recipes say so.
 func trained(t *testing.T, b *bakery) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -62,21 +63,12 @@ func Open(name string) (*File, error) {
 	return Read(f, info.Size())
 }
 
-// Hardened returns what an ELF file lacks of what the distro's flags ask for:
-// position independence, full RELRO, immediate binding, no executable stack,
-// no text relocations; and, for pybake itself, a build id and no run path.
-func Hardened(name string) (missing []string, err error) {
-	f, err := Open(name)
-	if err != nil || f.Type == elf.ET_REL {
-		return nil, err // an object file has nothing to harden
-	}
-	missing = f.Missing
-	for _, paths := range [][]string{f.RPath, f.RunPath} {
-		if paths != nil {
-			missing = append(missing, "run path "+strings.Join(paths, ":"))
-		}
-	}
-	return missing, nil
+// StrayRunPaths are the run paths that lead away from the file itself: all but
+// $ORIGIN and what is below it.
+func (f *File) StrayRunPaths() []string {
+	return slices.DeleteFunc(slices.Concat(f.RPath, f.RunPath), func(dir string) bool {
+		return dir == "$ORIGIN" || strings.HasPrefix(dir, "$ORIGIN/")
+	})
 }
 
 // BuildID returns the build id of an ELF file in hexadecimal.

@@ -3,6 +3,7 @@ package elfcheck
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,8 @@ func TestRead(t *testing.T) {
 		{"hard", elftest.Spec{Hard: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id}},
 		{"stack", elftest.Spec{Hard: true, ExecStack: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Missing: []string{ExecStack}}},
 		{"lazy", elftest.Spec{Hard: true, Lazy: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Missing: []string{"no BIND_NOW"}}},
+		{"no RELRO", elftest.Spec{Hard: true, NoRELRO: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Missing: []string{"no RELRO"}}},
+		{"no build id", elftest.Spec{Hard: true, NoBuildID: true}, File{Type: elf.ET_DYN, Machine: "x86_64", Missing: []string{NoBuildID}}},
 		{"textrel", elftest.Spec{Hard: true, TextRel: true}, File{Type: elf.ET_DYN, Machine: "x86_64", BuildID: id, Missing: []string{"text relocations"}}},
 		{"fixed", elftest.Spec{Type: elf.ET_EXEC, Hard: true}, File{Type: elf.ET_EXEC, Machine: "x86_64", BuildID: id, Missing: []string{"not position independent"}}},
 		{"object", elftest.Spec{Type: elf.ET_REL}, File{Type: elf.ET_REL, Machine: "x86_64"}},
@@ -114,6 +117,23 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestDetached reads what objcopy --only-keep-debug leaves of a file: a dynamic
+// section of no bytes, somewhere behind the end.
+func TestDetached(t *testing.T) {
+	data := elftest.Build(elftest.Spec{Hard: true, Needed: []string{"libc.so.6"}})
+	for at := 64; ; at += 56 {
+		if elf.ProgType(binary.LittleEndian.Uint32(data[at:])) == elf.PT_DYNAMIC {
+			binary.LittleEndian.PutUint64(data[at+8:], uint64(len(data))+100) // where
+			binary.LittleEndian.PutUint64(data[at+32:], 0)                    // bytes
+			break
+		}
+	}
+	f, err := Read(bytes.NewReader(data), int64(len(data)))
+	if err != nil || f.BuildID != "0123456789abcdef" || f.Needed != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
 // TestLimits are files that would take more than they are.
 func TestLimits(t *testing.T) {
 	many := func(n int, s string) []string { return slices.Repeat([]string{s}, n) }
@@ -151,23 +171,96 @@ func TestFiles(t *testing.T) {
 	if _, err := Is(filepath.Join(dir, "none")); err == nil {
 		t.Error("a file that is not there")
 	}
-	for name, want := range map[string][]string{hard: nil, soft: append(all[:4:4], "run path /a:/b", "run path /c"), object: nil} {
-		missing, err := Hardened(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, missing); diff != "" {
-			t.Errorf("%s: %s", filepath.Base(name), diff)
-		}
-	}
 	if id, err := BuildID(hard); err != nil || id != "0123456789abcdef" {
 		t.Errorf("BuildID: %q, %v", id, err)
 	}
 	if _, err := BuildID(soft); err == nil || !strings.Contains(err.Error(), "no build id") {
 		t.Errorf("BuildID: %v", err)
 	}
-	if _, err := Hardened(text); err == nil || !strings.Contains(err.Error(), "not an ELF file") {
-		t.Errorf("Hardened: %v", err)
+	if _, err := Open(text); err == nil || !strings.Contains(err.Error(), "not an ELF file") {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+func TestStrayRunPaths(t *testing.T) {
+	for paths, want := range map[string][]string{
+		"":                         nil,
+		"$ORIGIN":                  nil,
+		"$ORIGIN/../foo.libs":      nil,
+		"$ORIGIN:/opt:$ORIGINAL/x": {"/opt", "$ORIGINAL/x"},
+		"/build/stage":             {"/build/stage"},
+		"lib":                      {"lib"},
+	} {
+		for _, spec := range []elftest.Spec{{RPath: paths}, {RunPath: paths}} {
+			data := elftest.Build(spec)
+			f, err := Read(bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.StrayRunPaths(); !slices.Equal(got, want) {
+				t.Errorf("%q: %q, want %q", paths, got, want)
+			}
+		}
+	}
+}
+
+// TestImports has names at the start, in either table of relocations.
+func TestImports(t *testing.T) {
+	for _, spec := range []elftest.Spec{{}, {Narrow: true}, {Big: true}, {Narrow: true, Big: true}} {
+		spec.Imports = []string{"memcpy", "__printf_chk", "abort", "_Py_NoneStruct"}
+		spec.Exports = []string{"PyInit_foo"}
+		data := elftest.Build(spec)
+		got, err := readImports(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"_Py_NoneStruct", "__printf_chk", "abort", "memcpy"}, got); diff != "" {
+			t.Errorf("narrow %v, big %v: %s", spec.Narrow, spec.Big, diff)
+		}
+		for n := range len(data) {
+			if _, err := readImports(bytes.NewReader(data[:n]), int64(n)); err == nil {
+				t.Errorf("%d of %d bytes were taken", n, len(data))
+			}
+		}
+	}
+	data := elftest.Build(elftest.Spec{Hard: true})
+	if got, err := readImports(bytes.NewReader(data), int64(len(data))); err != nil || len(got) > 0 {
+		t.Errorf("of a file with no relocations: %q, %v", got, err)
+	}
+}
+
+func TestDebug(t *testing.T) {
+	const text = "\x00int\x00GNU C17 12.2.0 -O2 -fstack-protector-strong\x00GNU C11 14.2.0 -O3\x00GNU AS 2.44\x00GNU GIMPLE 14.2.0\x00"
+	for _, spec := range []elftest.Spec{{}, {Narrow: true, Machine: elf.EM_386}, {Big: true, Machine: elf.EM_S390}} {
+		spec.DebugStr = text
+		name := filepath.Join(t.TempDir(), "x.debug")
+		if err := os.WriteFile(name, elftest.Build(spec), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Producers(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"GNU C11 14.2.0 -O3", "GNU C17 12.2.0 -O2 -fstack-protector-strong"}, got); diff != "" {
+			t.Error(diff)
+		}
+		sections, err := Uncompressed(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string][]byte{".debug_str": []byte(text)}, sections); diff != "" {
+			t.Error(diff)
+		}
+	}
+	bare := filepath.Join(t.TempDir(), "bare")
+	if err := os.WriteFile(bare, elftest.Build(elftest.Spec{}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Producers(bare); err != nil || got != nil {
+		t.Errorf("of a file with no sections: %q, %v", got, err)
+	}
+	if got, err := Uncompressed(bare); err != nil || len(got) > 0 {
+		t.Errorf("of a file with no sections: %q, %v", got, err)
 	}
 }
 
@@ -176,6 +269,7 @@ func FuzzRead(f *testing.F) {
 		{},
 		{Narrow: true, Big: true, Hard: true, RunPath: "$ORIGIN"},
 		{Hard: true, Soname: "l", Needed: []string{"m"}, Needs: map[string][]string{"m": {"GLIBC_2.28", "X"}}, Exports: []string{"PyInit_a"}, Interp: "/i"},
+		{Narrow: true, Imports: []string{"memcpy", "abort"}},
 	} {
 		f.Add(elftest.Build(spec))
 	}
@@ -184,6 +278,7 @@ func FuzzRead(f *testing.F) {
 		if (file == nil) == (err == nil) {
 			t.Errorf("%v, %v", file, err)
 		}
+		readImports(bytes.NewReader(data), int64(len(data))) // an error or names, never a panic
 	})
 }
 

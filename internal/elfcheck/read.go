@@ -59,6 +59,9 @@ func (e *reader) bytes(what string, off, n uint64, limit int) ([]byte, error) {
 	if n > uint64(limit) {
 		return nil, fmt.Errorf("%s of %d bytes, more than %d", what, n, limit)
 	}
+	if n == 0 {
+		return nil, nil // where nothing is does not matter: detached symbols have sections that are elsewhere
+	}
 	if off > uint64(e.size) || n > uint64(e.size)-off {
 		return nil, fmt.Errorf("%s at %#x, %d bytes: beyond the end", what, off, n)
 	}
@@ -331,7 +334,7 @@ func (e *reader) hardening() {
 	}
 	want(relro, "no RELRO")
 	want(stack, ExecStack)
-	want(e.file.BuildID != "", "no build id")
+	want(e.file.BuildID != "", NoBuildID)
 	flags := e.dynamic[elf.DT_FLAGS]
 	_, bindNow := e.dynamic[elf.DT_BIND_NOW]
 	want(bindNow || has(flags, uint64(elf.DF_BIND_NOW)) || has(e.dynamic[elf.DT_FLAGS_1], uint64(elf.DF_1_NOW)), "no BIND_NOW")
@@ -339,8 +342,11 @@ func (e *reader) hardening() {
 	want(!textrel && !has(flags, uint64(elf.DF_TEXTREL)), "text relocations")
 }
 
-// ExecStack is the word in File.Missing for a file whose stack is executable.
-const ExecStack = "executable stack"
+// Words of File.Missing that are asked for by name.
+const (
+	ExecStack = "executable stack"
+	NoBuildID = "no build id"
+)
 
 // older is whether version a is before b.
 func older(a, b [2]int) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }

@@ -8,6 +8,9 @@ CONFIG is a JSON object:
   stdlib      "/opt/python/3.13/lib/python3.13"
   builder     directories of the builder, which nothing may name
   extensions  the extension modules that must be there, built in or not
+  all         the extension modules of all packages
+  modules     all other top-level modules; or empty: the recipe has no list
+  recipe      the file in which the list is
   skip        {module: reason}: modules of the standard library that, with all below them, cannot be imported here
   probe       a directory with the compiled extension module pybake_probe and the embedding program pybake_embed
 
@@ -15,7 +18,9 @@ Prints one JSON object a line, {"name", "ok", "seconds", "detail"}, in the order
 Runs as an ordinary user, with no network and no compiler.
 """
 import importlib
+import importlib.util
 import json
+import marshal
 import os
 import subprocess
 import sys
@@ -90,6 +95,70 @@ def imports():
     )
     run(sys.executable, "-c", code, input=" ".join(names))
     return "%d modules of the standard library" % len(names)
+
+
+def modules():
+    got = set(sys.builtin_module_names) | {n.split(".")[0] for n in os.listdir(os.path.join(STDLIB, "lib-dynload"))}
+    for name in os.listdir(STDLIB):
+        if name.endswith(".py"):
+            got.add(name[:-3])
+        elif name.isidentifier() and name != "__pycache__" and os.path.isdir(os.path.join(STDLIB, name)):
+            got.add(name)
+    got = {n for n in got if not n.startswith("_sysconfigdata_")}
+    want = set(CONFIG["all"] + CONFIG["modules"])
+    assert CONFIG["modules"], "%s does not say which modules there are; where these are right, add\nmodules = %s" % (
+        CONFIG["recipe"], json.dumps(sorted(got - want)))
+    wrong = ["%s is missing" % n for n in sorted(want - got)] + ["%s is not in the recipe" % n for n in sorted(got - want)]
+    assert not wrong, "; ".join(wrong)
+    return "%d top-level modules, just those of the recipe" % len(got)
+
+
+def bytecode():
+    """Every module but the tests has its bytecode, and no bytecode is without its module."""
+    import re
+    import warnings
+
+    warnings.simplefilter("ignore")
+    tests = re.compile("/(tests?|idle_test|site-packages)/")
+    suffix = ".%s.pyc" % sys.implementation.cache_tag
+    bad, compared = [], 0
+    for folder, folders, files in os.walk(STDLIB):
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            rel = os.path.relpath(path, STDLIB)
+            if name.endswith(".pyc"):
+                source = os.path.join(os.path.dirname(folder), name[:-len(suffix)] + ".py")
+                if os.path.basename(folder) != "__pycache__" or not name.endswith(suffix) or not os.path.exists(source):
+                    bad.append("%s has no source" % rel)
+            elif name.endswith(".py") and not tests.search(path):
+                wrong = stale(path, importlib.util.cache_from_source(path))
+                if wrong:
+                    bad.append("%s: %s" % (rel, wrong))
+                compared += 1
+    assert not bad, "; ".join(bad[:10])
+    return "%d modules: the hash of each and its code when it is compiled again are those of its bytecode" % compared
+
+
+def stale(path, cached):
+    """What is wrong with the bytecode of a module (PEP 552)."""
+    if not os.path.exists(cached):
+        return "no bytecode"
+    with open(path, "rb") as f:
+        source = f.read()
+    with open(cached, "rb") as f:
+        data = f.read()
+    if data[:4] != importlib.util.MAGIC_NUMBER:
+        return "bytecode of another interpreter"
+    if data[4:8] != b"\x01\0\0\0":
+        return "bytecode that is not of the unchecked hash-based kind"
+    if data[8:16] != importlib.util.source_hash(source):
+        return "bytecode of another source"
+    code = marshal.loads(data[16:])
+    if code.co_filename != path:
+        return "bytecode made in " + code.co_filename
+    if code != compile(source, path, "exec", dont_inherit=True):
+        return "bytecode that is not what this source compiles to"
+    return None
 
 
 def ssl():

@@ -1,9 +1,11 @@
 // Package elftest makes small ELF files for tests: headers, a dynamic section
-// and notes, no code. The loader's view is complete; there are no sections.
+// and notes, no code. The loader's view is complete; there are no sections but
+// that of DebugStr.
 package elftest
 
 import (
 	"bytes"
+	"compress/zlib"
 	"debug/elf"
 	"encoding/binary"
 	"maps"
@@ -24,11 +26,17 @@ type Spec struct {
 	RunPath string
 	Needs   map[string][]string // symbol versions by library: {"libc.so.6": {"GLIBC_2.28"}}
 	Exports []string            // "PyInit_foo"
+	Imports []string            // "memcpy", each with a relocation
 
 	Hard      bool // all that hardening asks for, and a build id
 	ExecStack bool // beside Hard
 	Lazy      bool // beside Hard: no BIND_NOW
+	NoRELRO   bool // beside Hard
+	NoBuildID bool // beside Hard
 	TextRel   bool
+
+	BuildID  string // 8 bytes, of a Hard file; "": 0123456789abcdef in hexadecimal
+	DebugStr string // of the section .debug_str, which is compressed
 }
 
 // file is laid out as one segment at address 0.
@@ -41,6 +49,8 @@ type file struct {
 	progs   []elf.Prog64
 	body    bytes.Buffer // after the headers
 	base    uint64       // where it begins
+
+	sections uint64 // where the table of sections is; 0: none
 }
 
 // Build returns the file.
@@ -59,6 +69,7 @@ func Build(s Spec) []byte {
 	f.interp()
 	f.names()
 	f.versions()
+	f.imports()
 	f.add(elf.DT_STRTAB, f.put(f.strings))
 	f.add(elf.DT_STRSZ, uint64(len(f.strings)))
 	f.flags()
@@ -70,6 +81,7 @@ func Build(s Spec) []byte {
 	f.segment(elf.PT_DYNAMIC, elf.PF_R, dynamic)
 	end := f.base + uint64(f.body.Len())
 	f.progs = append(f.progs, elf.Prog64{Type: uint32(elf.PT_LOAD), Filesz: end, Memsz: end, Flags: uint32(elf.PF_R)})
+	f.debug()
 	return append(f.headers(prog), f.body.Bytes()...)
 }
 
@@ -109,14 +121,18 @@ func (f *file) text(s string) uint64 {
 func (f *file) add(tag elf.DynTag, v uint64) { f.dynamic = append(f.dynamic, uint64(tag), v) }
 
 func (f *file) notes() {
-	if !f.Hard {
+	if !f.Hard || f.NoBuildID {
 		return
 	}
 	var note []byte
 	for _, v := range []uint64{4, 8, 3} {
 		note = f.number(note, v, 4)
 	}
-	f.segment(elf.PT_NOTE, elf.PF_R, append(note, "GNU\x00\x01\x23\x45\x67\x89\xab\xcd\xef"...))
+	id := f.BuildID
+	if id == "" {
+		id = "\x01\x23\x45\x67\x89\xab\xcd\xef"
+	}
+	f.segment(elf.PT_NOTE, elf.PF_R, append(note, "GNU\x00"+id...))
 }
 
 func (f *file) interp() {
@@ -173,6 +189,77 @@ func (f *file) versions() {
 	f.add(elf.DT_VERNEEDNUM, uint64(len(f.Needs)))
 }
 
+// imports has a relocation for a symbol that the file has itself, too.
+func (f *file) imports() {
+	if len(f.Imports) == 0 {
+		return
+	}
+	var symbols, relocations []byte
+	symbol := func(name string, section uint64) {
+		at := f.number(nil, f.text(name), 4)
+		info := f.number([]byte{0, 0}, section, 2) // info, other, section
+		value := f.number(f.number(nil, 0, f.word), 0, f.word)
+		if f.Narrow {
+			symbols = append(append(append(symbols, at...), value...), info...)
+			return
+		}
+		symbols = append(append(append(symbols, at...), info...), value...)
+	}
+	symbol("", 0)
+	symbol("its own", 1)
+	for _, name := range f.Imports {
+		symbol(name, uint64(elf.SHN_UNDEF))
+	}
+	shift := 32
+	if f.Narrow {
+		shift = 8
+	}
+	for i := range len(f.Imports) + 2 {
+		for _, v := range []uint64{0, uint64(i)<<shift | 7, 0} { // where, which symbol and how, plus what
+			relocations = f.number(relocations, v, f.word)
+		}
+	}
+	half := uint64(len(relocations) / f.word / 3 / 2 * 3 * f.word)
+	at := f.put(relocations)
+	f.add(elf.DT_SYMTAB, f.put(symbols))
+	f.add(elf.DT_RELA, at)
+	f.add(elf.DT_RELASZ, half)
+	f.add(elf.DT_JMPREL, at+half)
+	f.add(elf.DT_PLTRELSZ, uint64(len(relocations))-half)
+	f.add(elf.DT_PLTREL, uint64(elf.DT_RELA))
+}
+
+// debug adds the section of DebugStr and the table of sections.
+func (f *file) debug() {
+	if f.DebugStr == "" {
+		return
+	}
+	var packed bytes.Buffer
+	head := f.number(nil, uint64(elf.COMPRESS_ZLIB), 4)
+	if !f.Narrow {
+		head = f.number(head, 0, 4)
+	}
+	packed.Write(f.number(f.number(head, uint64(len(f.DebugStr)), f.word), 1, f.word))
+	w := zlib.NewWriter(&packed)
+	w.Write([]byte(f.DebugStr)) // to memory
+	w.Close()
+	text, names := f.put(packed.Bytes()), "\x00.debug_str\x00.shstrtab\x00"
+	namesAt := f.put([]byte(names))
+	var table []byte
+	section := func(name, kind, flags, at, size uint64) {
+		table = f.number(f.number(table, name, 4), kind, 4)
+		for _, v := range []uint64{flags, 0, at, size} {
+			table = f.number(table, v, f.word)
+		}
+		table = f.number(f.number(table, 0, 4), 0, 4)
+		table = f.number(f.number(table, 1, f.word), 0, f.word)
+	}
+	section(0, uint64(elf.SHT_NULL), 0, 0, 0)
+	section(1, uint64(elf.SHT_PROGBITS), uint64(elf.SHF_COMPRESSED), text, uint64(packed.Len()))
+	section(12, uint64(elf.SHT_STRTAB), 0, namesAt, uint64(len(names)))
+	f.sections = f.put(table)
+}
+
 func (f *file) flags() {
 	var flags elf.DynFlag
 	stack := elf.PF_R | elf.PF_W
@@ -180,7 +267,9 @@ func (f *file) flags() {
 		if !f.Lazy {
 			flags |= elf.DF_BIND_NOW
 		}
-		f.segment(elf.PT_GNU_RELRO, elf.PF_R, nil)
+		if !f.NoRELRO {
+			f.segment(elf.PT_GNU_RELRO, elf.PF_R, nil)
+		}
 	}
 	if f.ExecStack {
 		stack |= elf.PF_X
@@ -216,11 +305,21 @@ func (f *file) headers(prog uint64) []byte {
 	if f.Narrow {
 		head = 52
 	}
-	for _, v := range []uint64{0, head, 0} { // entry, program headers, section headers
+	for _, v := range []uint64{0, head, f.sections} { // entry, program headers, section headers
 		out = f.number(out, v, f.word)
 	}
 	out = f.number(out, 0, 4)
-	for _, v := range []uint64{head, prog, uint64(len(f.progs)), 0, 0, 0} {
+	for _, v := range []uint64{head, prog, uint64(len(f.progs))} {
+		out = f.number(out, v, 2)
+	}
+	section := []uint64{0, 0, 0} // size, number, that of the names
+	if f.sections != 0 {
+		section = []uint64{40, 3, 2}
+		if !f.Narrow {
+			section[0] = 64
+		}
+	}
+	for _, v := range section {
 		out = f.number(out, v, 2)
 	}
 	for _, p := range f.progs {
