@@ -168,7 +168,7 @@ func proofConfig(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	config, err := json.Marshal(map[string]any{
-		"version": "3.13.5", "prefix": "/opt/python/3.13", "builder": []string{"/build/src"}, "probe": "/proof", "skip": series.ImportSkip,
+		"version": "3.13.5", "prefix": "/opt/python/3.13", "stdlib": "/opt/python/3.13/lib/python3.13", "builder": []string{"/build/src"}, "probe": "/proof", "skip": series.ImportSkip,
 		"extensions": slices.DeleteFunc(slices.Clone(series.Extensions), func(e string) bool { return e == "_tkinter" }),
 		"all":        slices.Concat(series.Extensions, series.TestExtensions), "modules": series.Modules, "recipe": "recipes/python/3.13.toml",
 	})
