@@ -78,6 +78,7 @@ check = ["true"]
 tags  = ["pybake-test/bare:1"]
 
 [refresh]
+checks     = "quick"
 releases   = ["releases.csv"]
 on-failure = ["sh", "alarm.sh", "{report}"]
 webhook    = "HOOK/${TOKEN}"
