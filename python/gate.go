@@ -24,7 +24,8 @@ import (
 // KindSuite is the kind of the artifacts that say that CPython's own test suite
 // passed on packages of the store. Its key is over the hashes of the packages, the
 // base image, what else was installed and what the recipe knows; so packages that
-// are built again with the same bits have passed already. It holds junit.xml.
+// are built again with the same bits have passed already. It holds
+// junit.xml.gz, with every test.
 const KindSuite = "python-suite"
 
 // suiteFormat moves when a run of the test suite, or how it is judged, changes.
@@ -167,7 +168,7 @@ func (s *suite) pass(ctx context.Context) (*artifacts.Artifact, error) {
 	defer log.Close()
 	var check artifacts.Check
 	err = s.b.timed("test suite", func() error {
-		result, err := s.run(ctx, filepath.Join(draft.Dir(), "junit.xml"), log)
+		result, err := s.run(ctx, filepath.Join(draft.Dir(), "junit.xml.gz"), log)
 		if err == nil {
 			check = result.check(p.Recipe.Suite.On(p.Distro.Codename))
 		}
@@ -197,14 +198,19 @@ func (s *suite) pass(ctx context.Context) (*artifacts.Artifact, error) {
 }
 
 // run installs the packages in a container of the base, as an administrator does,
-// and runs the suite in it as an ordinary user. Its JUnit file is left in junit.
+// and runs the suite in it as an ordinary user. Its JUnit file, compressed, is left in junit.
 func (s *suite) run(ctx context.Context, junit string, log io.Writer) (*suiteResult, error) {
 	info, err := s.b.Engine.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
 	t := s.plan.Target()
-	spec := engine.Spec{Image: distro.BaseRef(t, s.plan.base.Digest), Purpose: "suite-" + t.String(), Limit: suiteLimit, IPv6: true}
+	spec := engine.Spec{
+		Image: distro.BaseRef(t, s.plan.base.Digest), Purpose: "suite-" + t.String(), Limit: suiteLimit, IPv6: true,
+		// The ordinary user has none; but with it the engine's seccomp profile lets him read the memory of
+		// processes of his own, as he can without a container.
+		Caps: []string{"SYS_PTRACE"},
+	}
 	c, err := s.b.Distros.Start(ctx, spec)
 	if err != nil && ctx.Err() == nil && !engine.IsGone(err) {
 		s.b.Report.Note("%s: test suite: without IPv6: %v", s.plan.Name, err)
@@ -242,7 +248,7 @@ func (s *suite) run(ctx context.Context, junit string, log io.Writer) (*suiteRes
 	if err != nil {
 		return nil, err
 	}
-	return result, errors.Join(os.WriteFile(junit, results, 0o644), c.Remove(ctx))
+	return result, errors.Join(os.WriteFile(junit, gzipped(string(results)), 0o644), c.Remove(ctx))
 }
 
 // regrtest runs files of tests, each in a process of its own.
