@@ -94,9 +94,11 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := b.usePrepared(ctx, p, j)
-	if err != nil {
-		return nil, err
+	prepared := false
+	if b.at == nil {
+		if prepared, err = b.usePrepared(ctx, p, j); err != nil {
+			return nil, err
+		}
 	}
 	steps := []string{"configure", "freeze", "compile", "shared", "install", "bytecode", "strip"}
 	if p.Request.Fast {
@@ -118,7 +120,7 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 			return nil, err
 		}
 	}
-	if !prepared && !p.Request.Fast {
+	if !prepared && !p.Request.Fast && b.at == nil {
 		if err := b.keepPrepared(ctx, p, j); err != nil {
 			return nil, err
 		}

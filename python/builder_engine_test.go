@@ -73,7 +73,7 @@ func toolchain(t *testing.T, p *Plan) *engine.Container {
 			}
 		}
 	})
-	packages, err := m.Resolve(t.Context(), target, base, []string{"dpkg-dev", "gcc", "libc6-dev"}, nil)
+	packages, err := m.Resolve(t.Context(), target, base, []string{"dpkg-dev", "gcc", "libc6-dev", "libfaketime"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +100,7 @@ func TestToolchain(t *testing.T) {
 	c := toolchain(t, p)
 	t.Run("hardened", func(t *testing.T) { hardenedFaults(t, c) })
 	t.Run("collect", func(t *testing.T) { collects(t, c, p) })
+	t.Run("circumstances", func(t *testing.T) { circumstancesVary(t, c) })
 }
 
 // faults are ELF files with what elfcheck finds in them.

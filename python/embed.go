@@ -13,6 +13,8 @@ var (
 	probeSource []byte
 	//go:embed proof/embed.c
 	embedSource []byte
+	//go:embed vary/disorder.c
+	disorderSource []byte
 	//go:embed externally-managed
 	externallyManaged []byte
 )
