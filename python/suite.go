@@ -201,7 +201,7 @@ func (r *suiteResult) judgeFailed(file string, known map[string]string) (unexpec
 	}
 	for _, test := range r.failed[file] {
 		if known[test] == "" {
-			unexpected = append(unexpected, test+": failed")
+			unexpected = append(unexpected, file+": "+test+" failed")
 		}
 	}
 	return unexpected

@@ -119,11 +119,11 @@ func TestSuiteJudged(t *testing.T) {
 		{name: "as listed"},
 		{
 			name: "a new failure", without: "test.test_planted.A.test_fails",
-			unexpected: []string{"test.test_planted.A.test_fails: failed"},
+			unexpected: []string{"test_planted: test.test_planted.A.test_fails failed"},
 		},
 		{
 			name: "a part of a test", without: "test.test_planted.A.test_parts",
-			unexpected: []string{"test.test_planted.A.test_parts: failed"},
+			unexpected: []string{"test_planted: test.test_planted.A.test_parts failed"},
 		},
 		{
 			name: "a crash", without: "test_planted_crash",

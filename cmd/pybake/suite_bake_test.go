@@ -65,7 +65,7 @@ func suiteGate(t *testing.T, b *bakery) {
 	out, said, status := own.run(nil, args...)
 	for _, want := range []string{
 		"not accepted, 1 checks failed", "CPython's test suite: 3 of CPython's tests did not do what is expected",
-		"test.test_planted.A.test_fails: failed", "test_planted_crash: failed as a whole", "test_planted_skip: skipped: planted",
+		"test_planted: test.test_planted.A.test_fails failed", "test_planted_crash: failed as a whole", "test_planted_skip: skipped: planted",
 		"test_planted_flaky failed and passed in a second run",
 		"test.test_planted.A.test_passes passes, listed as failing: planted, it passes",
 	} {
