@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,11 +57,13 @@ func (p *Plan) FindSuite(store *artifacts.Store, made *artifacts.Artifact, pins 
 }
 
 func (p *Plan) suiteInputs(made *artifacts.Artifact, pin project.SetPin) []artifacts.Input {
-	suite := p.Recipe.Suite
+	suite, known := p.Recipe.Suite, p.Recipe.Suite.On(p.Distro.Codename)
+	// A reason in better words is no reason to run it again.
+	skip, fail := slices.Sorted(maps.Keys(known.Skip)), slices.Sorted(maps.Keys(known.Fail))
 	in := []artifacts.Input{
 		{Name: "base", Value: p.base.Digest},
 		{Name: "format", Value: suiteFormat},
-		{Name: "recipe.suite", Value: hashJSON(suite.Resources, suite.Files, suite.On(p.Distro.Codename))},
+		{Name: "recipe.suite", Value: hashJSON(suite.Resources, suite.Files, skip, fail)},
 	}
 	for _, f := range made.Files {
 		in = append(in, artifacts.Input{Name: "package." + f.Path, Value: "sha256:" + f.SHA256})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pybake/pybake/artifacts"
+	"github.com/pybake/pybake/internal/project"
 	"github.com/pybake/pybake/recipes"
 )
 
@@ -208,4 +210,70 @@ func TestSuiteCut(t *testing.T) {
 	first.blocks["failed"] = nil
 	_, err = newSuiteResult(first, nil, strings.NewReader(suiteText(t, "3.11.xml")[:500]))
 	wantError(t, err, "results of the test suite: XML syntax error")
+}
+
+// TestSuiteKey holds what a passed suite is known by: everything that can change whether
+// it passes.
+func TestSuiteKey(t *testing.T) {
+	p := planFor(t, request("3.13.5"))
+	p.Recipe.Suite = recipes.Suite{Resources: []string{"decimal"}, Files: []string{"test_json"}}
+	p.Recipe.Suite.Skip = map[string]string{"test_winreg": "needs Windows"}
+	made := &artifacts.Artifact{}
+	made.Files = []artifacts.File{{Path: "a.deb", SHA256: sum("1")}, {Path: "b.deb", SHA256: sum("2")}}
+	pin := project.SetPin{Packages: []project.Package{pkg("netbase 6.4 all sha256:" + sum("3"))}}
+	key := func() artifacts.Key {
+		key, err := artifacts.NewKey(KindSuite, p.suiteInputs(made, pin))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	first := key()
+	for _, tt := range []struct {
+		name   string
+		change func() (undo func())
+		same   bool
+	}{
+		{"nothing", func() func() { return func() {} }, true},
+		{"a package", func() func() { made.Files[0].SHA256 = sum("4"); return func() { made.Files[0].SHA256 = sum("1") } }, false},
+		{"what else is installed", func() func() {
+			was := pin
+			pin.Packages = []project.Package{pkg("netbase 6.5 all sha256:" + sum("5"))}
+			return func() { pin = was }
+		}, false},
+		{"the base", func() func() { was := p.base; p.base.Digest = "sha256:" + sum("6"); return func() { p.base = was } }, false},
+		{"a resource", func() func() {
+			p.Recipe.Suite.Resources = []string{"cpu", "decimal"}
+			return func() { p.Recipe.Suite.Resources = []string{"decimal"} }
+		}, false},
+		{"a file of tests", func() func() {
+			p.Recipe.Suite.Files = nil
+			return func() { p.Recipe.Suite.Files = []string{"test_json"} }
+		}, false},
+		{"what is known", func() func() {
+			p.Recipe.Suite.Fail = map[string]string{"test_x": "y"}
+			return func() { p.Recipe.Suite.Fail = nil }
+		}, false},
+		{"what is known on the distro", func() func() {
+			p.Recipe.Suite.Distros = map[string]recipes.SuiteKnown{"trixie": {Skip: map[string]string{"test_x": "y"}}}
+			return func() { p.Recipe.Suite.Distros = nil }
+		}, false},
+		{"what is known on another distro", func() func() {
+			p.Recipe.Suite.Distros = map[string]recipes.SuiteKnown{"bookworm": {Skip: map[string]string{"test_x": "y"}}}
+			return func() { p.Recipe.Suite.Distros = nil }
+		}, true},
+		{"words", func() func() {
+			p.Recipe.Suite.Skip["test_winreg"] = "there is no registry"
+			return func() { p.Recipe.Suite.Skip["test_winreg"] = "needs Windows" }
+		}, true},
+	} {
+		undo := tt.change()
+		if got := key(); (got == first) != tt.same {
+			t.Errorf("%s: key %s, was %s", tt.name, got.Short(), first.Short())
+		}
+		undo()
+	}
+	if key() != first {
+		t.Error("a change was not undone")
+	}
 }
