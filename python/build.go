@@ -94,9 +94,11 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := b.usePrepared(ctx, p, j)
-	if err != nil {
-		return nil, err
+	prepared := false
+	if b.at == nil {
+		if prepared, err = b.usePrepared(ctx, p, j); err != nil {
+			return nil, err
+		}
 	}
 	steps := []string{"configure", "freeze", "compile", "shared", "install", "bytecode", "strip"}
 	if p.plain() {
@@ -118,7 +120,7 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 			return nil, err
 		}
 	}
-	if !prepared && !p.plain() {
+	if !prepared && !p.plain() && b.at == nil {
 		if err := b.keepPrepared(ctx, p, j); err != nil {
 			return nil, err
 		}

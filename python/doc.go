@@ -15,6 +15,12 @@
 //	          network, install the packages and run the named checks
 //	publish   into the store, by rename
 //
+// Builder.EnsureSuite runs CPython's own test suite on packages of the store, in
+// a clean container like those of prove, and keeps that it passed as an artifact
+// of kind "python-suite". What does not pass and is not listed by the recipe
+// ([recipes.Suite]) is an error. Builder.Again builds packages a second time in
+// other circumstances, see Variations, and compares them bit by bit.
+//
 // A job is a throwaway container with no network, no capabilities and no new
 // privileges, in which an ordinary user runs the steps of job.sh.
 //

@@ -15,6 +15,8 @@ var (
 	embedSource []byte
 	//go:embed proof/frames.py
 	framesScript []byte
+	//go:embed vary/disorder.c
+	disorderSource []byte
 	//go:embed externally-managed
 	externallyManaged []byte
 )

@@ -35,6 +35,7 @@ type Builder struct {
 	source fetch.Got
 	sought *fetch.FailedError // what the places said that need no base image
 	epoch  time.Time
+	at     *circumstances // of jobs; nil: the usual ones
 
 	mu    sync.Mutex
 	steps []artifacts.Step

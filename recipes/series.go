@@ -52,6 +52,8 @@ type Series struct {
 
 	Minutes Minutes `toml:"minutes" json:"-"`
 
+	Suite Suite `toml:"suite" json:"-"`
+
 	// Unsupported are the distros on which the series is known not to build or
 	// not to work, by codename, and why. An empty reason lets a project try.
 	Unsupported map[string]string `toml:"unsupported" json:"-"`
@@ -116,6 +118,7 @@ func (s Series) problems(name string, doc *strict.Doc) strict.Errors {
 		}
 	}
 	p.modules("import-skip", s.ImportSkip)
+	p.suite(s.Suite)
 	if s.Minutes.Full <= 0 || s.Minutes.Train <= 0 || s.Minutes.Fast <= 0 {
 		p.add("minutes", "want full, train and fast, each at least 1")
 	}

@@ -3,6 +3,7 @@
 // medians and their ratios; it is no test, and no figure fails it.
 //
 //	go run ./cmd/bench image|refresh|wheels [--rounds 3] [--json]
+//	go run ./cmd/bench reproducible [--version 3.13.5] [--distro trixie] [--fast]
 //
 // # Image
 //
@@ -87,15 +88,22 @@
 //	                 wheels, beside pip wheel of P, which is as long with that version, and pip
 //	                 wheel of the new lock with the cache of the run before
 //
+// # Reproducible
+//
+// It has no peer: a Python is built with what the store has of it, and then once more for
+// each thing that pybake python --verify-reproducible varies, apart, and with all of them
+// at once. The table says which packages differ, and where. That is eleven builds; two of
+// them, all and jobs, with one job.
+//
 // # What it needs
 //
-// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image and
-// wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
-// Debian's docker.io), python3 with pip, an index as pip is configured here, and a store
-// with the baked Python (--store, which is only read; PYBAKE_CACHE as for pybake), image
-// also uv. All that they write is in a directory beside the store, and in images, a
-// container and a volume named pybake-bench-…; the directory and those of ours go in the
-// end.
+// Reproducible needs an engine, and a store with its pybake.lock. Refresh needs an engine,
+// the store and python3 with pip for bump, else nothing. Image and wheels need an engine on
+// this machine and docker, one that knows BuildKit (--buildkit, Debian's docker.io), python3
+// with pip, an index as pip is configured here, and a store with the baked Python (--store,
+// which is only read; PYBAKE_CACHE as for pybake), image also uv. All that they write is in
+// a directory beside the store, and in images, a container and a volume named
+// pybake-bench-…; the directory and those of ours go in the end.
 package main
 
 import (
@@ -122,9 +130,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh, "wheels": runWheels}
+	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh, "reproducible": runReproducible, "wheels": runWheels}
 	if len(args) == 0 || comparisons[args[0]] == nil {
-		return errors.New("usage: bench image|refresh|wheels [flags]; bench image --help")
+		return errors.New("usage: bench image|refresh|reproducible|wheels [flags]; bench image --help")
 	}
 	return comparisons[args[0]](ctx, args[1:])
 }
