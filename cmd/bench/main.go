@@ -2,7 +2,7 @@
 // every round, so that what else the machine does befalls both. It prints
 // medians and their ratios; it is no test, and no figure fails it.
 //
-//	go run ./cmd/bench image|refresh|wheels [--rounds 3] [--json]
+//	go run ./cmd/bench image|interpreter|refresh|wheels [--rounds 3] [--json]
 //
 // # Image
 //
@@ -32,6 +32,22 @@
 //	              source, by the engine's classic builder and by BuildKit
 //	nothing new   pybake image once more, beside its target
 //	base          the base layer beside what is published of debian:SUITE-slim
+//
+// # Interpreter
+//
+// Three builds of CPython 3.13.5 on Debian trixie (or 3.11.2 on bookworm, 3.9.2 on bullseye), in
+// one container that is pinned to a core: ours, the distro's own package of the same release, and
+// the recipe of docker-library from the same tarball, which is compiled once and kept, as for
+// image, and whose bytecode is made beforehand. They take turns in every benchmark.
+//
+//	benchmarks    those of pyperformance that testdata/interpreter/benchmarks.txt names, of a
+//	              pinned wheel, run by measure.py beside it in place of pyperf
+//	start         20 processes, with -c pass, with -I -S -c pass, and with the import of ten
+//	              modules
+//
+// All figures are processor time, user and system, for a machine that has something else to do
+// as well. The table has the least of all values, and the median in parentheses; the targets are
+// for the ratios of the least.
 //
 // # Refresh
 //
@@ -89,8 +105,8 @@
 //
 // # What it needs
 //
-// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image and
-// wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
+// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image,
+// interpreter and wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
 // Debian's docker.io), python3 with pip, an index as pip is configured here, and a store
 // with the baked Python (--store, which is only read; PYBAKE_CACHE as for pybake), image
 // also uv. All that they write is in a directory beside the store, and in images, a
@@ -122,9 +138,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh, "wheels": runWheels}
+	comparisons := map[string]func(context.Context, []string) error{
+		"image": runImage, "interpreter": runInterpreter, "refresh": runRefresh, "wheels": runWheels,
+	}
 	if len(args) == 0 || comparisons[args[0]] == nil {
-		return errors.New("usage: bench image|refresh|wheels [flags]; bench image --help")
+		return errors.New("usage: bench image|interpreter|refresh|wheels [flags]; bench image --help")
 	}
 	return comparisons[args[0]](ctx, args[1:])
 }
