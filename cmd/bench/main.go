@@ -2,7 +2,7 @@
 // every round, so that what else the machine does befalls both. It prints
 // medians and their ratios; it is no test, and no figure fails it.
 //
-//	go run ./cmd/bench image|interpreter|refresh|wheels [--rounds 3] [--json]
+//	go run ./cmd/bench image|interpreter|python|refresh|wheels [--rounds 3] [--json]
 //
 // # Image
 //
@@ -48,6 +48,17 @@
 // All figures are processor time, user and system, for a machine that has something else to do
 // as well. The table has the least of all values, and the median in parentheses; the targets are
 // for the ratios of the least.
+//
+// # Python
+//
+// pybake python 3.13.5 for Debian trixie, beside configure and make of docker-library's recipe
+// on the same base image, with all cores each; both begin with the tarball on disk and the
+// images of their compilers. The store has nothing but the profile, neither configured files nor
+// a Python. What is compared:
+//
+//	stored bundle   until the packages are there, which the peer does not make
+//	training first  the same with --retrain
+//	proved          the whole of it, with all checks
 //
 // # Refresh
 //
@@ -106,7 +117,7 @@
 // # What it needs
 //
 // Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image,
-// interpreter and wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
+// interpreter, python and wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
 // Debian's docker.io), python3 with pip, an index as pip is configured here, and a store
 // with the baked Python (--store, which is only read; PYBAKE_CACHE as for pybake), image
 // also uv. All that they write is in a directory beside the store, and in images, a
@@ -139,10 +150,10 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	comparisons := map[string]func(context.Context, []string) error{
-		"image": runImage, "interpreter": runInterpreter, "refresh": runRefresh, "wheels": runWheels,
+		"image": runImage, "interpreter": runInterpreter, "python": runPython, "refresh": runRefresh, "wheels": runWheels,
 	}
 	if len(args) == 0 || comparisons[args[0]] == nil {
-		return errors.New("usage: bench image|interpreter|refresh|wheels [flags]; bench image --help")
+		return errors.New("usage: bench image|interpreter|python|refresh|wheels [flags]; bench image --help")
 	}
 	return comparisons[args[0]](ctx, args[1:])
 }

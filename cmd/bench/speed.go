@@ -109,7 +109,9 @@ func printVerdicts(w io.Writer, speeds []*speed) error {
 			if m > meanTargets[peer-1] {
 				verdict = "missed"
 			}
-			fmt.Fprintf(w, "%s: %d benchmarks, geometric mean %.3f, target ≤ %.2f: %s\n", name, len(some), m, meanTargets[peer-1], verdict)
+			if _, err := fmt.Fprintf(w, "%s: %d benchmarks, geometric mean %.3f, target ≤ %.2f: %s\n", name, len(some), m, meanTargets[peer-1], verdict); err != nil {
+				return err
+			}
 		}
 		for _, v := range []struct{ what, which string }{
 			{fmt.Sprintf("every benchmark ≤ %.2f", singleTarget), slow}, {fmt.Sprintf("start ≤ %.2f", startTarget), late},
