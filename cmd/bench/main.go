@@ -46,7 +46,8 @@
 //	              modules
 //
 // All figures are processor time, user and system, for a machine that has something else to do
-// as well. The table has the least of all values, and the median in parentheses; the targets are
+// as well. Where the distro has another source than upstream, the ratio says so and counts for
+// nothing. The table has the least of all values, and the median in parentheses; the targets are
 // for the ratios of the least.
 //
 // # Python

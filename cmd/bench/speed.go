@@ -13,6 +13,7 @@ import (
 type speed struct {
 	Name    string      `json:"name"`    // "json_dumps"
 	Start   bool        `json:"start"`   // of the start of the interpreter
+	Patched bool        `json:"patched"` // the distro has another source: its ratio counts for nothing
 	Seconds [][]float64 `json:"seconds"` // of processor time, for each of the contenders
 }
 
@@ -28,6 +29,9 @@ const (
 func (s *speed) ratio(peer int, pick func([]float64) float64) float64 {
 	return pick(s.Seconds[0]) / pick(s.Seconds[peer])
 }
+
+// counts says whether the ratio to a peer is one of the interpreters.
+func (s *speed) counts(peer int) bool { return !s.Patched || contenders[peer].name != distroName }
 
 // geometric is the geometric mean.
 func geometric(ratios []float64) float64 {
@@ -54,7 +58,11 @@ func printSpeeds(w io.Writer, speeds []*speed) error {
 		for _, s := range some {
 			fmt.Fprintf(tw, "%s\t%s (%s)", s.Name, short(least(s.Seconds[0])), short(median(s.Seconds[0])))
 			for peer := 1; peer < len(contenders); peer++ {
-				fmt.Fprintf(tw, "\t%.3f (%.3f)", s.ratio(peer, least), s.ratio(peer, median))
+				mark := ""
+				if !s.counts(peer) {
+					mark = " patched"
+				}
+				fmt.Fprintf(tw, "\t%.3f (%.3f)%s", s.ratio(peer, least), s.ratio(peer, median), mark)
 			}
 			fmt.Fprintln(tw)
 		}
@@ -80,7 +88,9 @@ func printSpeeds(w io.Writer, speeds []*speed) error {
 func mean(speeds []*speed, peer int, pick func([]float64) float64) float64 {
 	var ratios []float64
 	for _, s := range speeds {
-		ratios = append(ratios, s.ratio(peer, pick))
+		if s.counts(peer) {
+			ratios = append(ratios, s.ratio(peer, pick))
+		}
 	}
 	return geometric(ratios)
 }
@@ -91,6 +101,9 @@ func printVerdicts(w io.Writer, speeds []*speed) error {
 		var some []*speed
 		slow, late := "", ""
 		for _, s := range speeds {
+			if !s.counts(peer) {
+				continue
+			}
 			r := s.ratio(peer, least)
 			if !s.Start {
 				some = append(some, s)
