@@ -157,8 +157,8 @@ var compilerPackage = pattern.New(`^gcc-[0-9]+$`)
 func (p *Plan) profileConditions() project.ProfilePin {
 	pin := project.ProfilePin{
 		Series: p.Series, Distro: p.Distro.Codename, Arch: p.Request.Arch,
-		Variant:  "pgo " + hashJSON(p.Recipe.Configure, p.Recipe.CFlags)[len("sha256:"):][:12],
-		Workload: strings.Join(p.Recipe.Profile, " "),
+		Variant:  "pgo " + hashJSON(p.Recipe.Configure, p.Recipe.CFlags, p.Recipe.Builtin)[len("sha256:"):][:12],
+		Workload: strings.Join(p.Recipe.Profile, " ") + "; workload.py " + hashOf(workloadScript)[len("sha256:"):][:12],
 	}
 	for _, pkg := range p.builder.Packages {
 		if compilerPackage.MatchString(pkg.Name) {
@@ -221,6 +221,7 @@ func (p *Plan) computeKey() (err error) {
 	}
 	in("recipe.configure", strings.Join(p.Recipe.Configure, " "))
 	in("recipe.cflags", strings.Join(p.Recipe.CFlags, " "))
+	in("recipe.builtin", strings.Join(p.Recipe.Builtin, " "))
 	in("recipe.checks", hashJSON(p.Recipe.Extensions, p.Recipe.TestExtensions, p.Recipe.ImportSkip))
 	if !p.Request.Fast {
 		in("profile", p.profile.Digest)
