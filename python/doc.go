@@ -6,8 +6,10 @@
 //	source    verified by SHA-256, then streamed into a job
 //	train     if neither the store nor the recipes have a profile for series,
 //	          compiler and workload: an instrumented build without LTO runs the
-//	          workload; the counts are an artifact of kind "python-profile",
-//	          pinned by hash
+//	          tests that upstream trains on and workload.py; the counts, with the
+//	          frozen modules made on the way, are an artifact of kind
+//	          "python-profile", pinned by hash. One that lacks counts for more
+//	          than 400 functions of the source is learned again
 //	build     a job: configure, compile, shared, install, bytecode, strip
 //	package   the staged tree is divided by packages.toml; Depends come from
 //	          dpkg-shlibdeps in the builder; nfpm writes the .deb files

@@ -5,6 +5,8 @@ import _ "embed"
 var (
 	//go:embed job.sh
 	jobScript []byte
+	//go:embed workload.py
+	workloadScript []byte
 	//go:embed packages.toml
 	packagesTOML []byte
 	//go:embed proof/check.py

@@ -40,18 +40,21 @@ type job struct {
 	stale mismatches // functions that the profile no longer fits
 }
 
-// mismatches counts the compiler's warnings about functions that are not where
-// or what they were when the profile was learned.
+// mismatches counts the functions that the compiler warns about because they are
+// not what they were when the profile was learned, so that it has no counts for
+// them. One that only moved keeps its counts.
 type mismatches struct {
 	n    int
 	tail []byte // of the last write, in which a warning may have begun
 }
 
+// mismatch is of GCC 8 and newer, in the middle of the line that names the function.
+var mismatch = []byte(" does not match its profile data ")
+
 func (m *mismatches) Write(p []byte) (int, error) {
-	warning := []byte("[-Wcoverage-mismatch]")
 	text := append(m.tail, p...)
-	m.n += bytes.Count(text, warning)
-	m.tail = slices.Clone(text[max(0, len(text)-len(warning)+1):])
+	m.n += bytes.Count(text, mismatch)
+	m.tail = slices.Clone(text[max(0, len(text)-len(mismatch)+1):])
 	return len(p), nil
 }
 
@@ -83,8 +86,9 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 		"SRC=" + j.at.place(jobSrc), "DESTDIR=" + j.at.place(jobStage), "OUT=" + j.at.place(jobOut),
 		"SERIES=" + p.Series, "ABI=" + p.abi(), "PREFIX=" + p.Prefix(), "LIB=" + p.libDir(), "MODE=" + map[bool]string{true: "plain", false: "full"}[p.plain()], "JOBS=" + strconv.Itoa(cpus),
 		"CONFIGURE=" + strings.Join(p.configure(), " "),
-		"EXTRA_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
-		"PROFILE_ARGS=" + strings.Join(p.Recipe.Profile, " "),
+		"RECIPE_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
+		"BUILTIN=" + strings.Join(p.Recipe.Builtin, " "),
+		"PROFILE_ARGS=" + strings.Join(p.Recipe.Profile, " "), "WORKLOAD=" + path.Join(j.at.place(jobDir), "workload.py"),
 	}
 	j.env = j.at.environ(j.env)
 	if err := j.at.prepare(ctx, j); err != nil {
@@ -93,7 +97,9 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	if err := b.timed("unpack", func() error { return j.putSource(ctx) }); err != nil {
 		return nil, err
 	}
-	files := []fetch.MemFile{{Name: "job.sh", Data: jobScript, Exec: true}, {Name: "out/.keep"}}
+	files := []fetch.MemFile{
+		{Name: "job.sh", Data: jobScript, Exec: true}, {Name: "workload.py", Data: workloadScript}, {Name: "out/.keep"},
+	}
 	if err := j.putFiles(ctx, j.at.place(jobDir), files); err != nil {
 		return nil, err
 	}

@@ -83,6 +83,22 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
+// TestBuiltin: what is linked into an interpreter is one of its extension modules.
+func TestBuiltin(t *testing.T) {
+	s, linked := embeddedSet(t), 0
+	for name, series := range s.series {
+		for _, module := range series.Builtin {
+			linked++
+			if !slices.Contains(series.Extensions, module) {
+				t.Errorf("%s: %s is none of its extension modules", name, module)
+			}
+		}
+	}
+	if linked == 0 {
+		t.Error("nothing is linked in")
+	}
+}
+
 // TestProfiles reads every profile that the recipes bring.
 func TestProfiles(t *testing.T) {
 	s := embeddedSet(t)

@@ -51,8 +51,9 @@ what .python-version says; without --distro it is that of pybake.toml, else
 this machine's. The first build for a distro makes its base image, resolves and
 pins the toolchain in pybake.lock, and trains the compiler (PGO) unless pybake
 brings what was learned with that compiler; later builds of the series use the
-same pins, until --repin or --retrain. What is in the store already is found at
-once, with neither network nor engine.
+same pins, until --repin or --retrain. Where too much of a source changed since
+the training, it trains again, and says so. What is in the store already is
+found at once, with neither network nor engine.
 
 The source is known by its SHA-256. It is looked for in the cache, in the places
 named by --source and pybake.toml (files named as upstream names them:
