@@ -40,6 +40,11 @@
 //	pybake-python3.13-test    the test suite
 //	pybake-python3.13-dbgsym  detached symbols, by build id
 //
+// Those of a variant have the same parts, with names and a prefix of their own:
+// debug (configure --with-pydebug; no PGO, no LTO) pybake-python3.13-dbg and
+// /opt/python/3.13-dbg, freethreaded (--disable-gil, PEP 703) pybake-python3.13t
+// and /opt/python/3.13t. They pass the same checks.
+//
 // # Checks of files
 //
 // They read every file of every package, here, and name what they looked at:

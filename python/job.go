@@ -84,7 +84,7 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	j.env = []string{
 		"HOME=" + jobHome, "LC_ALL=C.UTF-8", "TZ=UTC",
 		"SRC=" + j.at.place(jobSrc), "DESTDIR=" + j.at.place(jobStage), "OUT=" + j.at.place(jobOut),
-		"SERIES=" + p.Series, "ABI=" + p.abi(), "PREFIX=" + p.Prefix(), "LIB=" + p.libDir(), "MODE=" + map[bool]string{true: "plain", false: "full"}[p.plain()], "JOBS=" + strconv.Itoa(cpus),
+		"SERIES=" + p.Series, "ABI=" + p.abi(), "PREFIX=" + p.Prefix(), "LIB=" + p.libDir(), "MODE=" + p.jobMode(), "JOBS=" + strconv.Itoa(cpus),
 		"CONFIGURE=" + strings.Join(p.configure(), " "),
 		"RECIPE_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
 		"BUILTIN=" + strings.Join(p.Recipe.Builtin, " "),
@@ -109,6 +109,14 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	}
 	j.env = append(j.env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(epoch.Unix(), 10))
 	return j, nil
+}
+
+// jobMode is what job.sh calls the plan's way to compile.
+func (p *Plan) jobMode() string {
+	if p.plain() {
+		return "plain"
+	}
+	return "full"
 }
 
 // jobs is how many processes a job runs at once.
