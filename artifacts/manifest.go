@@ -59,6 +59,9 @@ type Check struct {
 	OK      bool    `json:"ok"`
 	Seconds float64 `json:"seconds"`
 	Detail  string  `json:"detail,omitempty"` // "212 modules", or the tail of what went wrong
+
+	Counts map[string]int `json:"counts,omitempty"` // of what it looked at: {"tests": 41207, "tests-skipped": 1822}
+	Notes  []string       `json:"notes,omitempty"`  // what else it saw, which is no fault: "test_x passes, listed as failing"
 }
 
 // Step is one part of the build, with how long it took on the wall clock.

@@ -94,9 +94,11 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := b.usePrepared(ctx, p, j)
-	if err != nil {
-		return nil, err
+	prepared := false
+	if b.at == nil {
+		if prepared, err = b.usePrepared(ctx, p, j); err != nil {
+			return nil, err
+		}
 	}
 	steps := []string{"configure", "freeze", "compile", "shared", "install", "bytecode", "strip"}
 	if p.plain() {
@@ -117,14 +119,17 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 		if err := j.step(ctx, step); err != nil {
 			return nil, err
 		}
+		if j.stale.n > maxStale && !b.trained {
+			return nil, fmt.Errorf("%s: %d functions are not what they were in the profile, more than %d: %w", p.Name, j.stale.n, maxStale, ErrProfileStale)
+		}
 	}
-	if !prepared && !p.plain() {
+	if !prepared && !p.plain() && b.at == nil {
 		if err := b.keepPrepared(ctx, p, j); err != nil {
 			return nil, err
 		}
 	}
 	if j.stale.n > 0 {
-		b.Report.Note("%s: the profile was learned on another source: %d warnings about functions that moved or changed", p.Name, j.stale.n)
+		b.Report.Note("%s: the profile was learned on another source: it has no counts for %d functions that changed", p.Name, j.stale.n)
 	}
 	s := &stage{plan: p, dir: dir, epoch: b.epoch}
 	err = b.timed("collect", func() error { return s.collect(ctx, j) })
@@ -134,8 +139,15 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 	return s, j.Remove(ctx)
 }
 
-// ErrProfileLost is the cause when a pinned profile is not in the store.
-var ErrProfileLost = errors.New("the pinned profile is not in the store")
+// maxStale is how many functions may have changed since the profile was learned.
+// An interpreter has some twelve thousand.
+const maxStale = 400
+
+// Causes that another profile is the answer to.
+var (
+	ErrProfileLost  = errors.New("the pinned profile is not in the store")
+	ErrProfileStale = errors.New("the pinned profile no longer fits the source")
+)
 
 // checkProfile holds the stored profile against the pin.
 func (b *Builder) checkProfile(ctx context.Context, p *Plan) error {

@@ -74,7 +74,7 @@ func toolchain(t *testing.T, p *Plan) (c *engine.Container, baseRef string, m *d
 			}
 		}
 	})
-	packages, err := m.Resolve(t.Context(), target, base, []string{"dpkg-dev", "gcc", "libc6-dev"}, nil)
+	packages, err := m.Resolve(t.Context(), target, base, []string{"dpkg-dev", "gcc", "libc6-dev", "libfaketime"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +102,7 @@ func TestToolchain(t *testing.T) {
 	t.Run("hardened", func(t *testing.T) { hardenedFaults(t, c) })
 	t.Run("collect", func(t *testing.T) { collects(t, c, p) })
 	t.Run("installed", func(t *testing.T) { installedFaults(t, m, base, p) })
+	t.Run("circumstances", func(t *testing.T) { circumstancesVary(t, c) })
 }
 
 // faults are ELF files with what the checks find in them.

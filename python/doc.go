@@ -6,14 +6,22 @@
 //	source    verified by SHA-256, then streamed into a job
 //	train     if neither the store nor the recipes have a profile for series,
 //	          compiler and workload: an instrumented build without LTO runs the
-//	          workload; the counts are an artifact of kind "python-profile",
-//	          pinned by hash
+//	          tests that upstream trains on and workload.py; the counts, with the
+//	          frozen modules made on the way, are an artifact of kind
+//	          "python-profile", pinned by hash. One that lacks counts for more
+//	          than 400 functions of the source is learned again
 //	build     a job: configure, compile, shared, install, bytecode, strip
 //	package   the staged tree is divided by packages.toml; Depends come from
 //	          dpkg-shlibdeps in the builder; nfpm writes the .deb files
 //	prove     fresh containers of the base image, with no compiler and no
 //	          network, install the packages and run the named checks
 //	publish   into the store, by rename
+//
+// Builder.EnsureSuite runs CPython's own test suite on packages of the store, in
+// a clean container like those of prove, and keeps that it passed as an artifact
+// of kind "python-suite". What does not pass and is not listed by the recipe
+// ([recipes.Suite]) is an error. Builder.Again builds packages a second time in
+// other circumstances, see Variations, and compares them bit by bit.
 //
 // A job is a throwaway container with no network, no capabilities and no new
 // privileges, in which an ordinary user runs the steps of job.sh.
@@ -31,6 +39,11 @@
 //	pybake-python3.13-tk      tkinter, IDLE, turtle
 //	pybake-python3.13-test    the test suite
 //	pybake-python3.13-dbgsym  detached symbols, by build id
+//
+// Those of a variant have the same parts, with names and a prefix of their own:
+// debug (configure --with-pydebug; no PGO, no LTO) pybake-python3.13-dbg and
+// /opt/python/3.13-dbg, freethreaded (--disable-gil, PEP 703) pybake-python3.13t
+// and /opt/python/3.13t. They pass the same checks.
 //
 // # Checks of files
 //

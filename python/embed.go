@@ -5,6 +5,8 @@ import _ "embed"
 var (
 	//go:embed job.sh
 	jobScript []byte
+	//go:embed workload.py
+	workloadScript []byte
 	//go:embed packages.toml
 	packagesTOML []byte
 	//go:embed proof/check.py
@@ -15,6 +17,8 @@ var (
 	embedSource []byte
 	//go:embed proof/frames.py
 	framesScript []byte
+	//go:embed vary/disorder.c
+	disorderSource []byte
 	//go:embed externally-managed
 	externallyManaged []byte
 )

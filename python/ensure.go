@@ -32,9 +32,11 @@ type Builder struct {
 	LockPath string // "pybake.lock", read anew whenever a pin is wanted: another process may have pinned it
 	Retrain  bool   // the profile is learned anew, once
 
-	source fetch.Got
-	sought *fetch.FailedError // what the places said that need no base image
-	epoch  time.Time
+	trained bool // a profile was learned on the source itself
+	source  fetch.Got
+	sought  *fetch.FailedError // what the places said that need no base image
+	epoch   time.Time
+	at      *circumstances // of jobs; nil: the usual ones
 
 	mu    sync.Mutex
 	steps []artifacts.Step
@@ -50,7 +52,7 @@ func (b *Builder) Ensure(ctx context.Context, req Request, set *recipes.Set) (_ 
 		return nil, false, err
 	}
 	defer release()
-	for range 5 { // resolve, train anew, a profile that was lost, build
+	for range 5 { // resolve, train anew, a profile that was lost or is stale, build
 		pins, err := project.ReadLock(b.LockPath)
 		if err != nil {
 			return nil, false, err
@@ -81,10 +83,12 @@ func (b *Builder) Ensure(ctx context.Context, req Request, set *recipes.Set) (_ 
 			return nil, false, err
 		}
 		a, err = b.Build(ctx, plan)
-		if !errors.Is(err, ErrProfileLost) {
+		stale := errors.Is(err, ErrProfileStale)
+		if !stale && !errors.Is(err, ErrProfileLost) {
 			return a, err == nil, err
 		}
 		b.Report.Note("%v: training another, and pinning that", err)
+		b.Retrain = b.Retrain || stale
 		if err := b.pinProfile(ctx, plan); err != nil {
 			return nil, false, err
 		}

@@ -35,22 +35,26 @@ type job struct {
 	plan *Plan
 	log  io.Writer // the file; what the user sees is added step by step
 	env  []string
+	at   *circumstances // nil: as usual
 
 	stale mismatches // functions that the profile no longer fits
 }
 
-// mismatches counts the compiler's warnings about functions that are not where
-// or what they were when the profile was learned.
+// mismatches counts the functions that the compiler warns about because they are
+// not what they were when the profile was learned, so that it has no counts for
+// them. One that only moved keeps its counts.
 type mismatches struct {
 	n    int
 	tail []byte // of the last write, in which a warning may have begun
 }
 
+// mismatch is of GCC 8 and newer, in the middle of the line that names the function.
+var mismatch = []byte(" does not match its profile data ")
+
 func (m *mismatches) Write(p []byte) (int, error) {
-	warning := []byte("[-Wcoverage-mismatch]")
 	text := append(m.tail, p...)
-	m.n += bytes.Count(text, warning)
-	m.tail = slices.Clone(text[max(0, len(text)-len(warning)+1):])
+	m.n += bytes.Count(text, mismatch)
+	m.tail = slices.Clone(text[max(0, len(text)-len(mismatch)+1):])
 	return len(p), nil
 }
 
@@ -60,18 +64,18 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	if err != nil {
 		return nil, err
 	}
-	cpus := b.jobs(info)
+	cpus := b.at.jobs(b.jobs(info))
 	c, err := b.Engine.Start(ctx, engine.Spec{
 		Image:   image,
 		Purpose: strings.ReplaceAll(p.Name, " ", "-") + "-" + purpose,
 		Limit:   6 * time.Hour,
 		Memory:  info.Memory / 10 * 9,
-		PIDs:    8192,
+		PIDs:    8192, Hostname: b.at.host(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	j := &job{Container: c, b: b, plan: p, log: log}
+	j := &job{Container: c, b: b, plan: p, log: log, at: b.at}
 	defer func() {
 		if err != nil {
 			c.Remove(ctx)
@@ -79,17 +83,24 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	}()
 	j.env = []string{
 		"HOME=" + jobHome, "LC_ALL=C.UTF-8", "TZ=UTC",
-		"SRC=" + jobSrc, "DESTDIR=" + jobStage, "OUT=" + jobOut,
-		"SERIES=" + p.Series, "ABI=" + p.abi(), "PREFIX=" + p.Prefix(), "LIB=" + p.libDir(), "MODE=" + map[bool]string{true: "plain", false: "full"}[p.plain()], "JOBS=" + strconv.Itoa(cpus),
+		"SRC=" + j.at.place(jobSrc), "DESTDIR=" + j.at.place(jobStage), "OUT=" + j.at.place(jobOut),
+		"SERIES=" + p.Series, "ABI=" + p.abi(), "PREFIX=" + p.Prefix(), "LIB=" + p.libDir(), "MODE=" + p.jobMode(), "JOBS=" + strconv.Itoa(cpus),
 		"CONFIGURE=" + strings.Join(p.configure(), " "),
-		"EXTRA_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
-		"PROFILE_ARGS=" + strings.Join(p.Recipe.Profile, " "),
+		"RECIPE_CFLAGS=" + strings.Join(p.Recipe.CFlags, " "),
+		"BUILTIN=" + strings.Join(p.Recipe.Builtin, " "),
+		"PROFILE_ARGS=" + strings.Join(p.Recipe.Profile, " "), "WORKLOAD=" + path.Join(j.at.place(jobDir), "workload.py"),
+	}
+	j.env = j.at.environ(j.env)
+	if err := j.at.prepare(ctx, j); err != nil {
+		return nil, err
 	}
 	if err := b.timed("unpack", func() error { return j.putSource(ctx) }); err != nil {
 		return nil, err
 	}
-	files := []fetch.MemFile{{Name: "job.sh", Data: jobScript, Exec: true}, {Name: "out/.keep"}}
-	if err := j.putFiles(ctx, jobDir, files); err != nil {
+	files := []fetch.MemFile{
+		{Name: "job.sh", Data: jobScript, Exec: true}, {Name: "workload.py", Data: workloadScript}, {Name: "out/.keep"},
+	}
+	if err := j.putFiles(ctx, j.at.place(jobDir), files); err != nil {
 		return nil, err
 	}
 	epoch, err := j.epoch(ctx)
@@ -98,6 +109,14 @@ func (b *Builder) startJob(ctx context.Context, p *Plan, image, purpose string, 
 	}
 	j.env = append(j.env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(epoch.Unix(), 10))
 	return j, nil
+}
+
+// jobMode is what job.sh calls the plan's way to compile.
+func (p *Plan) jobMode() string {
+	if p.plain() {
+		return "plain"
+	}
+	return "full"
 }
 
 // jobs is how many processes a job runs at once.
@@ -133,7 +152,7 @@ func (j *job) putSource(ctx context.Context) error {
 		return fmt.Errorf("unpack %s: %w", j.b.source.File.Name, err)
 	}
 	defer archive.Close()
-	rules := fetch.Rules{StripTop: true, Top: strings.TrimPrefix(jobSrc, "/"), UID: 1000, GID: 1000}
+	rules := fetch.Rules{StripTop: true, Top: strings.TrimPrefix(j.at.place(jobSrc), "/"), UID: j.at.uid(), GID: j.at.uid()}
 	err = j.put(ctx, func(w *tar.Writer) error { return fetch.Copy(w, archive, rules) })
 	if err != nil {
 		return fmt.Errorf("unpack %s: %w", j.b.source.File.Name, err)
@@ -142,7 +161,7 @@ func (j *job) putSource(ctx context.Context) error {
 }
 
 func (j *job) putFiles(ctx context.Context, dir string, files []fetch.MemFile) error {
-	rules := fetch.Rules{Top: strings.TrimPrefix(dir, "/"), UID: 1000, GID: 1000}
+	rules := fetch.Rules{Top: strings.TrimPrefix(dir, "/"), UID: j.at.uid(), GID: j.at.uid()}
 	return j.put(ctx, func(w *tar.Writer) error { return fetch.PackFiles(w, files, rules) })
 }
 
@@ -153,14 +172,14 @@ func (j *job) putTar(ctx context.Context, file string) error {
 		return err
 	}
 	defer f.Close()
-	rules := fetch.Rules{Top: strings.TrimPrefix(jobSrc, "/"), UID: 1000, GID: 1000}
+	rules := fetch.Rules{Top: strings.TrimPrefix(j.at.place(jobSrc), "/"), UID: j.at.uid(), GID: j.at.uid()}
 	return j.put(ctx, func(w *tar.Writer) error { return fetch.Copy(w, f, rules) })
 }
 
 // epoch is the time of the newest file of the source: the day it was released,
 // and the time of everything that is made of it (SOURCE_DATE_EPOCH).
 func (j *job) epoch(ctx context.Context) (time.Time, error) {
-	out, err := j.output(ctx, "sh", "-c", "find "+jobSrc+` -type f -printf '%Ts\n' | sort -n | tail -n 1`)
+	out, err := j.output(ctx, "sh", "-c", "find "+j.at.place(jobSrc)+` -type f -printf '%Ts\n' | sort -n | tail -n 1`)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("time of the source: %w", err)
 	}
@@ -174,7 +193,7 @@ func (j *job) epoch(ctx context.Context) (time.Time, error) {
 // output runs a command and returns what it printed.
 func (j *job) output(ctx context.Context, argv ...string) (string, error) {
 	var out, said strings.Builder
-	err := j.Exec(ctx, engine.Command{Argv: argv, Env: j.env, Dir: jobDir, Stdout: &out, Stderr: io.MultiWriter(j.log, &said)})
+	err := j.Exec(ctx, engine.Command{Argv: argv, Env: j.env, User: j.at.user(), Dir: j.at.place(jobDir), Stdout: &out, Stderr: io.MultiWriter(j.log, &said)})
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, tail(said.String()))
 	}
@@ -187,7 +206,8 @@ func (j *job) step(ctx context.Context, name string) error {
 		fmt.Fprintf(j.log, "\n==> %s\n", name)
 		out := io.MultiWriter(j.log, j.b.Report.Output(), &j.stale)
 		err := j.Exec(ctx, engine.Command{
-			Argv: []string{"sh", path.Join(jobDir, "job.sh"), name}, Env: j.env, Dir: jobSrc, Stdout: out, Stderr: out,
+			Argv: j.at.command([]string{"sh", path.Join(j.at.place(jobDir), "job.sh"), name}), Env: j.env,
+			User: j.at.user(), Dir: j.at.place(jobSrc), Stdout: out, Stderr: out,
 		})
 		if err != nil {
 			return fmt.Errorf("%s: step %s: %w", j.plan.Name, name, err)
@@ -198,7 +218,7 @@ func (j *job) step(ctx context.Context, name string) error {
 
 // get copies a file that the job made to this machine.
 func (j *job) get(ctx context.Context, name, to string) error {
-	stream, err := j.Get(ctx, path.Join(jobOut, name))
+	stream, err := j.Get(ctx, path.Join(j.at.place(jobOut), name))
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", name, err)
 	}

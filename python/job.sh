@@ -14,8 +14,10 @@
 #   MODE      full (PGO and LTO) | plain (neither)
 #   JOBS      processes at once; changes no bit of the result
 #   CONFIGURE arguments to configure, one word each
-#   EXTRA_CFLAGS  code generation flags of the recipe
-#   PROFILE_ARGS  the training workload, arguments to the instrumented python
+#   RECIPE_CFLAGS  code generation flags of the recipe
+#   BUILTIN   extension modules that are linked into the interpreter, one word each
+#   PROFILE_ARGS  the tests to train on, arguments to the instrumented python
+#   WORKLOAD  the program to train on after them                    /build/workload.py
 set -eu
 export LC_ALL=C.UTF-8 TZ=UTC PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
 umask 022
@@ -25,10 +27,11 @@ libpl=$PREFIX/$LIB/config-$ABI-$multiarch
 map="-ffile-prefix-map=$SRC=/usr/src/pybake-python$SERIES"
 soname=libpython$ABI.so.1.0
 
-# The distro's hardening flags, without its choice of optimisation, debug level and path maps, which are ours.
+# The distro's hardening flags, without its choice of optimisation, debug level and path maps, which are ours. Landing
+# pads for indirect jumps (IBT), which Linux does not use in programs, would be an instruction more for each opcode.
 hardening() {
 	DEB_BUILD_MAINT_OPTIONS='hardening=+all reproducible=-fixfilepath,-fixdebugpath optimize=-lto' \
-		DEB_CFLAGS_MAINT_STRIP='-g -O2' dpkg-buildflags --get "$1"
+		DEB_CFLAGS_MAINT_STRIP='-g -O2' dpkg-buildflags --get "$1" | sed 's/-fcf-protection\>/-fcf-protection=return/'
 }
 
 # What configure makes is a function of the source, the toolchain and the arguments: a later job of the same inputs is
@@ -37,7 +40,7 @@ hardening() {
 step_configure() {
 	if [ ! -e Makefile ]; then
 		run_configure
-		find . -newer .extracted -type f ! -name config.log ! -path './conftest*' | LC_ALL=C sort > configured.list
+		find . \( -newer .extracted -o -path ./Modules/Setup.local \) -type f ! -name config.log ! -path './conftest*' | LC_ALL=C sort > configured.list
 		tar -cf "$OUT/configured.tar" --mtime="@$(stat -c %Y Makefile)" --owner=0 --group=0 --numeric-owner -T configured.list
 	fi
 	# configure asks for LTO in one partition with fat objects. Balanced partitions compile in parallel, and slim
@@ -49,13 +52,27 @@ step_configure() {
 	}" Makefile
 }
 
+# Modules that are linked in are not looked up and opened when they are imported, and LTO sees both sides of every call.
+# Their sources are where the series lists them: Setup.stdlib.in, up to 3.10 a comment of Setup.
+linked() {
+	echo '*static*'
+	for name in $BUILTIN; do
+		sed -nE "s/^#?(@MODULE_[A-Z0-9_]+_TRUE@)?($name [^#]*).*/\2/p" $(find Modules -maxdepth 1 -name Setup.stdlib.in) Modules/Setup |
+			grep -m 1 . || {
+			echo "job.sh: there is no module $name to link in" >&2
+			exit 2
+		}
+	done
+}
+
 run_configure() {
 	touch .extracted
+	linked > Modules/Setup.local
 	[ "$MODE" = full ] && set -- --enable-optimizations --with-lto || set --
 	# Fortify and its friends are preprocessor flags: for the interpreter's own files, not for what users compile.
 	# shellcheck disable=SC2086 # one word each
 	./configure --prefix="$PREFIX" "$@" $CONFIGURE CC=gcc CXX=g++ \
-		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $EXTRA_CFLAGS -fPIC $map" \
+		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $RECIPE_CFLAGS -fPIC $map" \
 		LDFLAGS_NODIST="$(hardening LDFLAGS) $map"
 }
 
@@ -69,30 +86,48 @@ step_train() {
 		/^(CONFIGURE_CFLAGS_NODIST|OPT)=/s/ -g( |$)/\1/g' Makefile
 	gen=$(sed -n 's/^PGO_PROF_GEN_FLAG=//p' Makefile)
 	make -j"$JOBS" build_all CFLAGS_NODIST="$gen" LDFLAGS_NODIST="$gen"
-	# The frozen modules that the bootstrap interpreter made on the way are the same for every build of this source.
-	frozen > frozen.list
+	keep_frozen
+}
+
+# What freezing reads, in one hash.
+freezes() {
+	find Include Lib Modules Objects Parser Programs Python Tools -type f \( -name '*.[ch]' -o -name '*.py' \) \
+		! -path 'Python/frozen_modules/*' ! -path 'Python/deepfreeze/*' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum
+}
+
+# The frozen modules that a bootstrap interpreter made are the same for every build of this source, which is named beside.
+keep_frozen() {
+	freezes > frozen.source
+	{ echo frozen.source && frozen; } > frozen.list
 	tar -cf "$OUT/frozen.tar" --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -T frozen.list
 }
 
 step_profile() {
 	# What the build itself ran is not what people run.
 	find . -name '*.gcda' -delete
-	# A test that fails is not the build's failure, it was there to be counted; but the workload must have run.
+	# The tests and the workload side by side: their counts are added up under a lock. A test that fails is not the
+	# build's failure, it was there to be counted; but both must have run.
 	status=0
 	# shellcheck disable=SC2086 # one word each
-	./python $PROFILE_ARGS || status=$?
+	./python $PROFILE_ARGS &
+	./python "$WORKLOAD" 1.5
+	wait $! || status=$?
 	[ "$status" -lt 126 ] || exit "$status"
 	find . -name '*.gcda' | LC_ALL=C sort > gcda.list
 	[ -s gcda.list ] || {
 		echo 'the training left no profile' >&2
 		exit 1
 	}
+	# The frozen modules go along: who builds the same source need not make them.
+	cat frozen.list >> gcda.list
 	tar -cf "$OUT/profile.tar" --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -T gcda.list
 }
 
 # The frozen modules for a source that was not trained on: a bootstrap interpreter is built aside, in a hurry.
 step_freeze() {
-	if grep -q '^Python/frozen_modules/' Makefile; then
+	if [ -e frozen.source ] && freezes | cmp -s - frozen.source; then
+		echo 'the frozen modules of the profile are those of this source'
+	elif grep -q '^Python/frozen_modules/' Makefile; then
 		cp -a . ../freeze
 		cd ../freeze
 		sed -i -E '/^CONFIGURE_(C|LD)FLAGS_NODIST=/s/ -(flto[^ ]*|fuse-linker-plugin|fno-fat-lto-objects|O[0-9s])//g
@@ -100,9 +135,8 @@ step_freeze() {
 		make -j"$JOBS" Modules/getpath.o Python/frozen.o CFLAGS_NODIST="-O0 -U_FORTIFY_SOURCE"
 		! grep -q '^Python/deepfreeze/deepfreeze.c:' Makefile || make -j"$JOBS" Python/deepfreeze/deepfreeze.c CFLAGS_NODIST="-O0 -U_FORTIFY_SOURCE"
 	fi
-	frozen > frozen.list
-	tar -cf "$OUT/frozen.tar" --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -T frozen.list
-	tar -xf "$OUT/frozen.tar" -C "$SRC"
+	keep_frozen
+	[ "$PWD" = "$SRC" ] || tar -xf "$OUT/frozen.tar" -C "$SRC"
 	rm -rf ../freeze
 }
 
@@ -113,7 +147,8 @@ build() {
 		return
 	fi
 	# A function that changed since the training goes without its counts; it is no error.
-	use="$(sed -n 's/^PGO_PROF_USE_FLAG=//p' Makefile) -Wno-error=coverage-mismatch"
+	# Hot is what makes up 99.9 % of the training, not 99: no piece of the workload is more than a fiftieth of it.
+	use="$(sed -n 's/^PGO_PROF_USE_FLAG=//p' Makefile) -Wno-error=coverage-mismatch --param=hot-bb-count-ws-permille=999"
 	make FREEZE_MODULE_BOOTSTRAP_DEPS= FREEZE_MODULE_DEPS= "$@" \
 		CFLAGS_NODIST="$use" LDFLAGS_NODIST="$use"
 }
@@ -123,6 +158,8 @@ step_compile() {
 	find Python/frozen_modules Python/deepfreeze -type f -name '*.[ch]' -exec touch {} + 2>/dev/null || true
 	# -o: a program of the tests that is not installed, and takes as long to link as the interpreter.
 	build -j"$JOBS" -o Programs/_testembed build_all
+	# shellcheck disable=SC2086 # one word each
+	./python -S -c 'import sys; left = set(sys.argv[1:]) - set(sys.builtin_module_names); left and sys.exit("not linked in: %s" % left)' $BUILTIN
 }
 
 # The shared libpython for embedders, from the objects of the interpreter.

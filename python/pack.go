@@ -64,7 +64,7 @@ func (s *stage) collect(ctx context.Context, j *job) error {
 }
 
 func (s *stage) unpack(ctx context.Context, j *job) error {
-	stream, err := j.Get(ctx, jobStage)
+	stream, err := j.Get(ctx, j.at.place(jobStage))
 	if err != nil {
 		return err
 	}
@@ -103,14 +103,14 @@ func (s *stage) shlibdeps(ctx context.Context, j *job, name string) ([]string, e
 		return nil, err
 	}
 	args := []string{"sh", "-euc", `
-		mkdir -p ` + jobDir + `/deb/debian && cd ` + jobDir + `/deb
+		mkdir -p deb/debian && cd deb
 		printf 'Source: pybake\n\nPackage: %s\nArchitecture: any\n' "$1" > debian/control
 		shift
 		dpkg-shlibdeps -O "$@"`, "sh", name}
 	for _, f := range elfs {
 		// The stub of the stable ABI needs libpython itself, which is beside it.
 		if path.Base(f.Path) != "libpython3.so" {
-			args = append(args, jobStage+f.Path)
+			args = append(args, j.at.place(jobStage)+f.Path)
 		}
 	}
 	if len(args) == 5 {

@@ -165,8 +165,8 @@ var compilerPackage = pattern.New(`^gcc-[0-9]+$`)
 func (p *Plan) profileConditions() project.ProfilePin {
 	pin := project.ProfilePin{
 		Series: p.Series, Distro: p.Distro.Codename, Arch: p.Request.Arch,
-		Variant:  "pgo " + hashJSON(p.configure(), p.Recipe.CFlags)[len("sha256:"):][:12],
-		Workload: strings.Join(p.Recipe.Profile, " "),
+		Variant:  "pgo " + hashJSON(p.configure(), p.Recipe.CFlags, p.Recipe.Builtin)[len("sha256:"):][:12],
+		Workload: strings.Join(p.Recipe.Profile, " ") + "; workload.py " + hashOf(workloadScript)[len("sha256:"):][:12],
 	}
 	for _, pkg := range p.builder.Packages {
 		if compilerPackage.MatchString(pkg.Name) {
@@ -246,6 +246,7 @@ func (p *Plan) computeKey() (err error) {
 	}
 	in("recipe.configure", strings.Join(p.configure(), " "))
 	in("recipe.cflags", strings.Join(p.Recipe.CFlags, " "))
+	in("recipe.builtin", strings.Join(p.Recipe.Builtin, " "))
 	in("recipe.checks", hashJSON(p.Recipe.Extensions, p.Recipe.TestExtensions, p.Recipe.ImportSkip, p.Recipe.Modules, p.Recipe.Libraries))
 	in("distro.checks", hashJSON(p.Distro.Libraries, p.Distro.Glibc))
 	if !p.plain() {

@@ -104,8 +104,8 @@ func pins(t *testing.T, set *recipes.Set, series, codename string) *project.Lock
 			},
 		}},
 		Profiles: []project.ProfilePin{{
-			Series: series, Distro: codename, Arch: "amd64", Variant: "pgo " + strings.TrimPrefix(hashJSON(s.Configure, s.CFlags), "sha256:")[:12],
-			Compiler: "gcc-14 14.2.0-19", Workload: strings.Join(s.Profile, " "), Digest: "sha256:" + sum("6"),
+			Series: series, Distro: codename, Arch: "amd64", Variant: "pgo " + strings.TrimPrefix(hashJSON(s.Configure, s.CFlags, s.Builtin), "sha256:")[:12],
+			Compiler: "gcc-14 14.2.0-19", Workload: strings.Join(s.Profile, " ") + "; workload.py " + hashOf(workloadScript)[len("sha256:"):][:12], Digest: "sha256:" + sum("6"),
 		}},
 	}
 }

@@ -38,7 +38,7 @@ func (p *Plan) profileInputs() []artifacts.Input {
 func (p *Plan) preparedInputs() []artifacts.Input {
 	in := []artifacts.Input{
 		{Name: "mode", Value: p.mode()}, {Name: "script.job", Value: hashOf(jobScript)}, {Name: "source", Value: p.Sources[0].SHA256},
-		{Name: "recipe.configure", Value: hashJSON(p.configure(), p.Recipe.CFlags)},
+		{Name: "recipe.configure", Value: hashJSON(p.configure(), p.Recipe.CFlags, p.Recipe.Builtin)},
 	}
 	for _, pkg := range p.builder.Packages {
 		in = append(in, artifacts.Input{Name: "builder.package." + pkg.Name + ":" + pkg.Arch, Value: pkg.Version + " " + pkg.Digest})
@@ -174,7 +174,7 @@ func (b *Builder) train(ctx context.Context, p *Plan) (dir string, err error) {
 	defer log.Close()
 	why := "no profile yet"
 	if b.Retrain {
-		why = "asked to"
+		why = "in place of the one there is"
 	}
 	b.Report.Note("%s: training a profile for %s with %s: %s", p.Name, p.Series, p.profileConditions().Compiler, why)
 	j, err := b.startJob(ctx, p, image, "train", log)
@@ -196,6 +196,7 @@ func (b *Builder) train(ctx context.Context, p *Plan) (dir string, err error) {
 		}
 		b.Retrain = false
 	}
+	b.trained = true
 	a, err := b.keep(ctx, j, p.profileManifest(p.Version), profileFile)
 	if err != nil {
 		return "", err

@@ -52,3 +52,18 @@ func TestShipped(t *testing.T) {
 		}
 	}
 }
+
+// TestMismatches: functions without counts are counted wherever the output is cut, and those that only moved are not.
+func TestMismatches(t *testing.T) {
+	const text = "Objects/dictobject.c:10:1: warning: the control flow of function ‘a’ does not match its profile data (counter ‘arcs’) [-Wcoverage-mismatch]\n" +
+		"Objects/dictobject.c:20:1: warning: source locations for function ‘b’ have changed, the profile data may be out of date [-Wcoverage-mismatch]\n" +
+		"Objects/dictobject.c:30:1: warning: number of counters in profile data for function ‘c’ does not match its profile data (counter ‘arcs’, expected 4 and have 5) [-Wcoverage-mismatch]\n"
+	for cut := range len(text) {
+		var m mismatches
+		io.WriteString(&m, text[:cut])
+		io.WriteString(&m, text[cut:])
+		if m.n != 2 {
+			t.Fatalf("%d counted, cut before %q", m.n, text[cut:])
+		}
+	}
+}

@@ -158,11 +158,18 @@ func (s *Set) crossCheck(errs *strict.Errors) {
 	}
 	s.checkWheels(errs)
 	for _, series := range s.AllSeries() {
-		for _, codename := range slices.Sorted(maps.Keys(series.Unsupported)) {
-			if _, ok := s.distros[codename]; !ok {
+		keys := map[string]string{} // to the distro that each names
+		for codename := range series.Unsupported {
+			keys["unsupported."+codename] = codename
+		}
+		for codename := range series.Suite.Distros {
+			keys["suite.distros."+codename] = codename
+		}
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			if _, ok := s.distros[keys[key]]; !ok {
 				*errs = append(*errs, &strict.Error{
-					File: path.Join("recipes/python", series.Series+".toml"), Key: "unsupported." + codename,
-					Msg: "no such distro", Near: first(strict.Near(codename, s.codenames())),
+					File: path.Join("recipes/python", series.Series+".toml"), Key: key,
+					Msg: "no such distro", Near: first(strict.Near(keys[key], s.codenames())),
 				})
 			}
 		}

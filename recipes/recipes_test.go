@@ -83,6 +83,22 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
+// TestBuiltin: what is linked into an interpreter is one of its extension modules.
+func TestBuiltin(t *testing.T) {
+	s, linked := embeddedSet(t), 0
+	for name, series := range s.series {
+		for _, module := range series.Builtin {
+			linked++
+			if !slices.Contains(series.Extensions, module) {
+				t.Errorf("%s: %s is none of its extension modules", name, module)
+			}
+		}
+	}
+	if linked == 0 {
+		t.Error("nothing is linked in")
+	}
+}
+
 // TestProfiles reads every profile that the recipes bring.
 func TestProfiles(t *testing.T) {
 	s := embeddedSet(t)
@@ -227,8 +243,9 @@ func TestProblems(t *testing.T) {
 		"distros/trixie.toml": "glib = \"2.41\"\neol = \"soon\"\n[base]\nimage = \"\"\n",
 		"distros/bookworm.toml": "eol = \"soon\"\n[package]\ncompression = \"lzma\"\n[builder]\npackages = [\"gcc\", \"GCC\", \"gcc\"]\n" +
 			"[libraries]\ntk = [\"libtk8.6.so\", \"libtk\"]\ndebug = []\n",
-		"distros/forky.toml":  "codename = \"sid\"\n",
-		"python/3.13.toml":    "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nmodules = [\"_ssl\", \"sys\", \"os\", \"a-b\"]\nlibraries = [\"../libx.so\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n",
+		"distros/forky.toml": "codename = \"sid\"\n",
+		"python/3.13.toml": "series = \"3.14\"\nextensions = [\"_ssl\", \"_bz2\"]\ntest-extensions = [\"_ssl\"]\nmodules = [\"_ssl\", \"sys\", \"os\", \"a-b\"]\nlibraries = [\"../libx.so\"]\nconfigure = [\"$(rm -rf /)\"]\n[minutes]\nfast = 0\n[import-skip]\n\"a b\" = \"\"\n" +
+			"[suite]\nresources = [\"decimal\", \"cpu\", \"-network\"]\npackages = [\"Net\"]\n[suite.skip]\ntest_winreg = \"\"\n[suite.fail]\n\"test-x\" = \"y\"\n[suite.distros.trixie.fail]\ntest_x = \"\"\n",
 		"python/3.16.toml":    "= 1\n",
 		"wheels/Foo_Bar.toml": "build = [\"libfoo\"]\n",
 		"wheels/foo.toml": "biuld = []\nbuild = [\"GCC\", \"gcc\", \"gcc\"]\nruntime = [\"\"]\nmemory = -1\nminutes = 10000\n" +
@@ -247,7 +264,7 @@ func TestProblems(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"no-header":      {"releases.csv": "3.13.5,a,b\n"},
 		"no-such-distro": {"wheels/foo.toml": "[distros.trixi]\nbuild = []\n"},
-		"no-such-pair":   {"python/3.13.toml": "[unsupported]\ntrixi = \"reason\"\n"},
+		"no-such-pair":   {"python/3.13.toml": "[unsupported]\ntrixi = \"reason\"\n[suite.distros.bookwurm.fail]\ntest_x = \"reason\"\n"},
 		"new-and-empty":  {"distros/sid.toml": "", "python/3.16.toml": ""},
 	} {
 		_, err := load(t, files)
@@ -400,7 +417,7 @@ func TestJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring", "wheels", "rust"} {
+		for _, key := range []string{"eol", "exercised", "minutes", "released", "unsupported", "keyring", "wheels", "rust", "suite"} {
 			if strings.Contains(strings.ToLower(string(data)), `"`+key+`":`) {
 				t.Errorf("%T: %s is in its JSON", value, key)
 			}

@@ -21,7 +21,7 @@ type Series struct {
 
 	Configure []string `toml:"configure" json:"configure"` // arguments of configure, beside prefix and variant
 	CFlags    []string `toml:"cflags" json:"cflags"`       // beside those of the distro
-	Profile   []string `toml:"profile" json:"profile"`     // arguments of the instrumented interpreter: what PGO trains on
+	Profile   []string `toml:"profile" json:"profile"`     // arguments of the instrumented interpreter: the tests that PGO trains on
 	Builder   []string `toml:"builder" json:"builder"`     // packages of the builder beside the distro's
 
 	// The names of the extension modules of a complete build on Linux, sorted;
@@ -29,6 +29,10 @@ type Series struct {
 	// are those that only the test suite needs.
 	Extensions     []string `toml:"extensions" json:"extensions"`
 	TestExtensions []string `toml:"test-extensions" json:"testExtensions"`
+
+	// Builtin are those of Extensions that are linked into the interpreter, sorted.
+	// What needs a library of its own stays apart, and what few import.
+	Builtin []string `toml:"builtin" json:"builtin"`
 
 	// Modules are the other top-level modules and packages of a complete
 	// installation on Linux, tests among them, sorted: those in Python, and those
@@ -51,6 +55,8 @@ type Series struct {
 	Perennial string `toml:"perennial-manylinux" json:"-"`
 
 	Minutes Minutes `toml:"minutes" json:"-"`
+
+	Suite Suite `toml:"suite" json:"-"`
 
 	// Unsupported are the distros on which the series is known not to build or
 	// not to work, by codename, and why. An empty reason lets a project try.
@@ -103,8 +109,10 @@ func (s Series) problems(name string, doc *strict.Doc) strict.Errors {
 	}
 	p.list("extensions", s.Extensions, modulePattern, "the name of a module")
 	p.each("test-extensions", s.TestExtensions, modulePattern, "the name of a module")
+	p.each("builtin", s.Builtin, modulePattern, "the name of a module")
 	p.sorted("extensions", s.Extensions)
 	p.sorted("test-extensions", s.TestExtensions)
+	p.sorted("builtin", s.Builtin)
 	p.each("modules", s.Modules, modulePattern, "the name of a module")
 	p.sorted("modules", s.Modules)
 	p.each("libraries", s.Libraries, sonamePattern, `a soname such as "libz.so.1"`)
@@ -116,6 +124,7 @@ func (s Series) problems(name string, doc *strict.Doc) strict.Errors {
 		}
 	}
 	p.modules("import-skip", s.ImportSkip)
+	p.suite(s.Suite)
 	if s.Minutes.Full <= 0 || s.Minutes.Train <= 0 || s.Minutes.Fast <= 0 {
 		p.add("minutes", "want full, train and fast, each at least 1")
 	}

@@ -2,7 +2,8 @@
 // every round, so that what else the machine does befalls both. It prints
 // medians and their ratios; it is no test, and no figure fails it.
 //
-//	go run ./cmd/bench image|refresh|wheels [--rounds 3] [--json]
+//	go run ./cmd/bench image|interpreter|python|refresh|wheels [--rounds 3] [--json]
+//	go run ./cmd/bench reproducible [--version 3.13.5] [--distro trixie] [--fast]
 //
 // # Image
 //
@@ -32,6 +33,34 @@
 //	              source, by the engine's classic builder and by BuildKit
 //	nothing new   pybake image once more, beside its target
 //	base          the base layer beside what is published of debian:SUITE-slim
+//
+// # Interpreter
+//
+// Three builds of CPython 3.13.5 on Debian trixie (or 3.11.2 on bookworm, 3.9.2 on bullseye), in
+// one container that is pinned to a core: ours, the distro's own package of the same release, and
+// the recipe of docker-library from the same tarball, which is compiled once and kept, as for
+// image, and whose bytecode is made beforehand. They take turns in every benchmark.
+//
+//	benchmarks    those of pyperformance that testdata/interpreter/benchmarks.txt names, of a
+//	              pinned wheel, run by measure.py beside it in place of pyperf
+//	start         20 processes, with -c pass, with -I -S -c pass, and with the import of ten
+//	              modules
+//
+// All figures are processor time, user and system, for a machine that has something else to do
+// as well. Where the distro has another source than upstream, the ratio says so and counts for
+// nothing. The table has the least of all values, and the median in parentheses; the targets are
+// for the ratios of the least.
+//
+// # Python
+//
+// pybake python 3.13.5 for Debian trixie, beside configure and make of docker-library's recipe
+// on the same base image, with all cores each; both begin with the tarball on disk and the
+// images of their compilers. The store has nothing but the profile, neither configured files nor
+// a Python. What is compared:
+//
+//	stored bundle   until the packages are there, which the peer does not make
+//	training first  the same with --retrain
+//	proved          the whole of it, with all checks
 //
 // # Refresh
 //
@@ -87,15 +116,22 @@
 //	                 wheels, beside pip wheel of P, which is as long with that version, and pip
 //	                 wheel of the new lock with the cache of the run before
 //
+// # Reproducible
+//
+// It has no peer: a Python is built with what the store has of it, and then once more for
+// each thing that pybake python --verify-reproducible varies, apart, and with all of them
+// at once. The table says which packages differ, and where. That is eleven builds; two of
+// them, all and jobs, with one job.
+//
 // # What it needs
 //
-// Refresh needs an engine, the store and python3 with pip for bump, else nothing. Image and
-// wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit,
-// Debian's docker.io), python3 with pip, an index as pip is configured here, and a store
-// with the baked Python (--store, which is only read; PYBAKE_CACHE as for pybake), image
-// also uv. All that they write is in a directory beside the store, and in images, a
-// container and a volume named pybake-bench-…; the directory and those of ours go in the
-// end.
+// Reproducible needs an engine, and a store with its pybake.lock. Refresh needs an engine,
+// the store and python3 with pip for bump, else nothing. Image, interpreter, python and
+// wheels need an engine on this machine and docker, one that knows BuildKit (--buildkit, Debian's docker.io), python3
+// with pip, an index as pip is configured here, and a store with the baked Python (--store,
+// which is only read; PYBAKE_CACHE as for pybake), image also uv. All that they write is in
+// a directory beside the store, and in images, a container and a volume named
+// pybake-bench-…; the directory and those of ours go in the end.
 package main
 
 import (
@@ -122,9 +158,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	comparisons := map[string]func(context.Context, []string) error{"image": runImage, "refresh": runRefresh, "wheels": runWheels}
+	comparisons := map[string]func(context.Context, []string) error{
+		"image": runImage, "interpreter": runInterpreter, "python": runPython, "refresh": runRefresh,
+		"reproducible": runReproducible, "wheels": runWheels,
+	}
 	if len(args) == 0 || comparisons[args[0]] == nil {
-		return errors.New("usage: bench image|refresh|wheels [flags]; bench image --help")
+		return errors.New("usage: bench image|interpreter|python|refresh|reproducible|wheels [flags]; bench image --help")
 	}
 	return comparisons[args[0]](ctx, args[1:])
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"os"
 	"path/filepath"
 )
 
@@ -38,16 +36,10 @@ func (b *bench) makePeers(ctx context.Context) error {
 	}
 	p := &b.peers
 	p.base = baseImage(distro, digest)
-	layers := b.inspect(ctx, p.base, "{{.RootFS.Layers}}")
-	if layers == "" {
-		return fmt.Errorf("base image %s: the engine has it no more", p.base)
-	}
-	p.slim = "pybake-bench-slim:" + b.hash("slim.dockerfile", layers, sha256sum)
 	p.web, p.installers = "pybake-bench-pip:app", "pybake-bench-installers:1"
-	if b.inspect(ctx, p.slim, "{{.Id}}") == "" {
-		if err := b.makeSlim(ctx); err != nil {
-			return err
-		}
+	var err error
+	if p.slim, err = b.makeSlim(ctx, releases()[0], p.base); err != nil {
+		return err
 	}
 	p.deps = "pybake-bench-pip:" + b.hash("deps.dockerfile", b.inspect(ctx, p.slim, "{{.Id}}"), "requirements.lock")
 	if b.inspect(ctx, p.deps, "{{.Id}}") == "" {
@@ -61,39 +53,6 @@ func (b *bench) makePeers(ctx context.Context) error {
 		return err
 	}
 	return b.makeInstallers(ctx)
-}
-
-// makeSlim compiles the Python by the recipe. The tarball comes from loopback,
-// so that no layer has it.
-func (b *bench) makeSlim(ctx context.Context) error {
-	b.say("compile Python by the recipe of docker-library")
-	source := b.source
-	if source == "" {
-		dir, err := downloads()
-		if err != nil {
-			return err
-		}
-		source = filepath.Join(dir, "sha256", sha256sum[:2], sha256sum)
-	}
-	if _, err := os.Stat(source); err != nil {
-		return fmt.Errorf("tarball of CPython %s, --tarball: %w", version, err)
-	}
-	address, server, err := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, source) }))
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	recipe := filepath.Join(b.project(), "slim.dockerfile")
-	args := []string{b.docker, "build", "--network", "host", "-t", b.peers.slim, "-f", recipe}
-	for _, arg := range []string{"BASE=" + b.peers.base, "PYTHON_VERSION=" + version, "PYTHON_SHA256=" + sha256sum, "TARBALL=" + address} {
-		args = append(args, "--build-arg", arg)
-	}
-	empty := filepath.Join(b.dir, "empty")
-	if err := os.MkdirAll(empty, 0o755); err != nil {
-		return err
-	}
-	_, _, err = command{env: []string{"DOCKER_BUILDKIT=0"}, args: append(append(args, proxies()...), empty)}.run(ctx)
-	return err
 }
 
 // makeInstallers makes the image in which pip and uv install: our Python, for them too.

@@ -80,7 +80,7 @@ func (u *bump) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("[matrix]\npythons = [%q]\ndistros = [%q]\nlocks = [\"requirements.lock\"]\n\n[publish]\nkey = %q\n\n[[index]]\nname = \"bench\"\nurl = %q\n",
+	text := fmt.Sprintf("[matrix]\npythons = [%q]\ndistros = [%q]\nlocks = [\"requirements.lock\"]\n\n[refresh]\nchecks = \"quick\"\n\n[publish]\nkey = %q\n\n[[index]]\nname = \"bench\"\nurl = %q\n",
 		version, distro, key, u.index)
 	if err := errors.Join(
 		keys.Write(key, time.Now()),

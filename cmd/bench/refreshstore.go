@@ -101,7 +101,7 @@ func (s *synth) writeProject() error {
 		return err
 	}
 	quoted := func(names []string) string { return `"` + strings.Join(names, `", "`) + `"` }
-	text := fmt.Sprintf("[matrix]\npythons = [%s]\ndistros = [%s]\nvariants = [\"fast\"]\nlocks = [%s]\n\n"+
+	text := fmt.Sprintf("[matrix]\npythons = [%s]\ndistros = [%s]\nvariants = [\"fast\"]\nlocks = [%s]\n\n[refresh]\nchecks = \"quick\"\n\n"+
 		"[publish]\nkey = %q\nurl = \"https://baked.example.org/\"\n\n[[index]]\nname = \"bench\"\nurl = %q\n",
 		quoted(s.pythons), quoted(s.distros), quoted(s.lockNames()), filepath.Join(s.dir, "keys", "signing.key"), s.index)
 	errs := []error{os.WriteFile(filepath.Join(s.dir, project.File), []byte(text), 0o644)}

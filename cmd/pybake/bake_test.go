@@ -173,6 +173,7 @@ func TestBake(t *testing.T) {
 	t.Run("nowhere", func(t *testing.T) { nowhere(t, b.on(t)) })
 	t.Run("killed", func(t *testing.T) { killed(t, b.on(t)) })
 	t.Run("planted faults", func(t *testing.T) { plantedFaults(t, made) })
+	t.Run("test suite", func(t *testing.T) { suiteGate(t, b.on(t)) })
 	t.Run("wheels", func(t *testing.T) { wheelTests(t, b.on(t)) })
 	t.Run("images", func(t *testing.T) { imageTests(t, b.on(t)) })
 	t.Run("trained", func(t *testing.T) { trained(t, b.on(t)) })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"time"
 
 	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/python"
@@ -38,6 +39,16 @@ func (a *app) expect(store *artifacts.Store, set *recipes.Set, req python.Reques
 	a.display.Expect(due([]artifacts.Step{
 		{Name: "train", Seconds: minutes(series.Minutes.Train)}, {Name: "compile", Seconds: minutes(series.Minutes.Full - series.Minutes.Train)},
 	}, missing))
+}
+
+// likelySuite is how long CPython's test suite is likely to take: as the last time
+// for the series on the distro, else what it takes on 2 cores.
+func likelySuite(store *artifacts.Store, series, distro string) time.Duration {
+	last, err := store.Latest(python.KindSuite, map[string]string{"series": series, "distro": distro})
+	if err != nil {
+		return 20 * time.Minute
+	}
+	return last.Finished.Sub(last.Started)
 }
 
 // due leaves out the steps that are not due this time: resolving what is

@@ -15,9 +15,10 @@ static files that any web server or a mounted volume can serve.
     report/                       the morning page
     generations/, current         what was published before, and the switch
 
-What of the matrix the store does not have, by today's pins, stays published as
-it was, marked stale; nothing is built and no pin moves. The next generation
-takes the place of the last in one step, so that no client sees half of it.
+What of the matrix the store does not have, by today's pins and with the checks
+of [refresh], stays published as it was, marked stale; nothing is built and no
+pin moves. The next generation takes the place of the last in one step, so that
+no client sees half of it.
 Repositories and lists are signed with the key of [publish].
 
 With --json: the report, as in report/night.json.`,

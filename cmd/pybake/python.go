@@ -29,6 +29,8 @@ type pythonFlags struct {
 	variant string
 	sha256  string
 	sources []string
+	checks  string
+	verify  []string // of python.Variations; nil: not at all
 	jobs    int
 	repin   bool
 	retrain bool
@@ -49,8 +51,9 @@ what .python-version says; without --distro it is that of pybake.toml, else
 this machine's. The first build for a distro makes its base image, resolves and
 pins the toolchain in pybake.lock, and trains the compiler (PGO) unless pybake
 brings what was learned with that compiler; later builds of the series use the
-same pins, until --repin or --retrain. What is in the store already is found at
-once, with neither network nor engine.
+same pins, until --repin or --retrain. Where too much of a source changed since
+the training, it trains again, and says so. What is in the store already is
+found at once, with neither network nor engine.
 
 The source is known by its SHA-256. It is looked for in the cache, in the places
 named by --source and pybake.toml (files named as upstream names them:
@@ -60,13 +63,28 @@ A variant has packages and a prefix of its own (/opt/python/3.13-dbg,
 /opt/python/3.13t), so that all can be installed beside each other. Wheels,
 images and the nightly are for the ordinary one.
 
+With --checks full, CPython's own test suite has to pass on the packages as well:
+in a clean container, as an ordinary user, with no network. It takes some twenty
+minutes on 2 cores and is run once for the same packages, also if they are in
+the store already. What is known to fail or to be skipped is in the recipe of
+the series, each with its reason; anything else fails.
+
+With --verify-reproducible the packages are built twice, the second time in
+other circumstances, and compared bit by bit: another directory, time, zone,
+locale, umask, host name, user, number of jobs and order of directories. Some of
+these alone can be given, as --verify-reproducible=umask,order. Of the first file
+that differs it prints where. The second packages are not kept.
+
 With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 [{"name", "version", "architecture", "path", "size", "sha256"}], "checks":
-[{"name", "ok", "seconds", "detail"}], "steps": [{"name", "seconds"}]}.`,
+[{"name", "ok", "seconds", "detail", "counts", "notes"}], "steps": [{"name",
+"seconds"}]}.`,
 		Example: `  pybake python 3.13.5 --distro trixie
   pybake python 3.11.9 --distro bookworm --source /srv/mirror
   pybake python 3.13.5 --distro trixie --fast
   pybake python 3.13.5 --distro trixie --variant freethreaded
+  pybake python 3.13.5 --distro trixie --checks full
+  pybake python 3.13.5 --distro trixie --verify-reproducible
   apt install ./baked/python/3.13.5-trixie-amd64/pybake-python3.13_*.deb`,
 		Args:              wantArgs(0, 1, "VERSION"),
 		ValidArgsFunction: a.completeVersions,
@@ -82,6 +100,9 @@ With --json: {"key", "name", "origin": "built"|"found", "dir", "packages":
 	flags.StringVar(&f.variant, "variant", "", "`debug` (with assertions: pybake-python3.13-dbg) or freethreaded (no GIL, from 3.13: pybake-python3.13t), beside the ordinary one")
 	flags.StringVar(&f.sha256, "sha256", "", "the `hash` of the source of a version that is not in the table")
 	flags.StringArrayVar(&f.sources, "source", nil, "a `directory or address` to look for the source in first; may be repeated")
+	flags.StringVar(&f.checks, "checks", project.ChecksQuick, "`how much` is checked: quick, or full, which runs CPython's own test suite, too")
+	flags.StringSliceVar(&f.verify, "verify-reproducible", nil, "build twice, with `another` of each or of some: "+strings.Join(python.Variations, ", "))
+	flags.Lookup("verify-reproducible").NoOptDefVal = "all"
 	flags.IntVarP(&f.jobs, "jobs", "j", 0, "`processes` at once (default: the engine's cores); changes nothing in the packages")
 	flags.BoolVar(&f.repin, "repin", false, "resolve base image and toolchain anew, and pin what is found")
 	flags.BoolVar(&f.retrain, "retrain", false, "train the compiler (PGO) anew, and pin what it learned")
@@ -101,6 +122,12 @@ func (a *app) pythonRequest(version string, f pythonFlags) (python.Request, erro
 	}
 	if req.Release < 1 {
 		return req, usagef("pybake python "+version+" --release 1", "release %d: want 1 or more", req.Release)
+	}
+	if f.checks != project.ChecksQuick && f.checks != project.ChecksFull {
+		return req, usagef("pybake python "+version+" --checks full", "--checks %s: want quick or full", f.checks)
+	}
+	if bad := slices.IndexFunc(f.verify, func(v string) bool { return v != everything && !slices.Contains(python.Variations, v) }); bad >= 0 {
+		return req, usagef("", "--verify-reproducible=%s: want some of %s", f.verify[bad], strings.Join(python.Variations, ", "))
 	}
 	if f.repin && a.flags.offline {
 		return req, usagef("", "--repin and --offline exclude each other")
@@ -185,12 +212,15 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 	if f.retrain && (f.fast || f.variant == "debug") {
 		return usagef("", "there is no profile to train with --fast or --variant debug: they and --retrain exclude each other")
 	}
+	var found *artifacts.Artifact
 	if plan != nil && !f.retrain {
-		if found, err := store.Find(python.Kind, plan.Key); err == nil {
-			if err := store.Point(ctx, found, plan.Name); err != nil {
-				return err
-			}
-			return a.printPython(store, found, "found")
+		var suite *artifacts.Artifact
+		var enough bool
+		if found, suite, enough, err = findPython(ctx, store, plan, lock, f); err != nil {
+			return err
+		}
+		if enough {
+			return a.printPython(store, found, suite, "found")
 		}
 	}
 	b, done, err := a.pythonBuilder(ctx, f, store, lockPath)
@@ -208,17 +238,64 @@ func (a *app) python(ctx context.Context, version string, f pythonFlags) error {
 		missing = unpinned.What
 	}
 	a.expect(store, set, req, missing)
-	made, built, err := b.Ensure(ctx, req, set)
+	if found != nil && f.verify == nil {
+		a.display.Expect([]artifacts.Step{{Name: "test suite", Seconds: likelySuite(store, plan.Series, req.Distro).Seconds()}})
+	}
+	made, suite, built, err := a.makePython(ctx, b, req, set, f)
 	if err = ended(err, done()); err != nil {
 		if _, failed := errors.AsType[*engine.ExitError](err); failed {
 			a.display.Note("logs: %s", b.LogDir)
 		}
 		return err
 	}
-	if !built {
-		return a.printPython(store, made, "found")
+	return a.printPython(store, made, suite, map[bool]string{true: "built", false: "found"}[built])
+}
+
+// makePython sees to packages, and to what else the flags ask of them.
+func (a *app) makePython(ctx context.Context, b *python.Builder, req python.Request, set *recipes.Set, f pythonFlags,
+) (made, suite *artifacts.Artifact, built bool, err error) {
+	made, built, err = b.Ensure(ctx, req, set)
+	if err == nil && f.checks == project.ChecksFull {
+		suite, err = b.EnsureSuite(ctx, req, set, made)
 	}
-	return a.printPython(store, made, "built")
+	if err == nil && f.verify != nil {
+		err = a.verifyReproducible(ctx, b, req, set, made, f.verify)
+	}
+	return made, suite, built, err
+}
+
+// findPython finds packages in the store, and whether nothing has to be done with them.
+func findPython(ctx context.Context, store *artifacts.Store, plan *python.Plan, lock *project.Lock, f pythonFlags,
+) (made, suite *artifacts.Artifact, enough bool, err error) {
+	if made, err = store.Find(python.Kind, plan.Key); err != nil {
+		return nil, nil, false, nil // Ensure says what is wrong, or mends it
+	}
+	if err := store.Point(ctx, made, plan.Name); err != nil {
+		return nil, nil, false, err
+	}
+	enough = f.verify == nil
+	if f.checks == project.ChecksFull {
+		if suite, err = plan.FindSuite(store, made, lock); err != nil {
+			enough = false
+		}
+	}
+	return made, suite, enough, nil
+}
+
+// everything is --verify-reproducible without a value.
+const everything = "all"
+
+// verifyReproducible builds the packages again.
+func (a *app) verifyReproducible(ctx context.Context, b *python.Builder, req python.Request, set *recipes.Set, made *artifacts.Artifact, vary []string) error {
+	if slices.Contains(vary, everything) {
+		vary = python.Variations
+	}
+	if err := b.Again(ctx, req, set, made, vary); err != nil {
+		return err
+	}
+	a.display.Note("%s: reproducible: built twice, the second time with another %s: %d packages are the same, bit by bit",
+		made.Name, strings.Join(vary, ", "), len(made.Files))
+	return nil
 }
 
 // pythonInputError places an error about a value of pybake.toml in that file.
@@ -314,9 +391,14 @@ type madePackage struct {
 	SHA256       string `json:"sha256"`
 }
 
-func (a *app) printPython(store *artifacts.Store, made *artifacts.Artifact, origin string) error {
+// printPython prints packages, and among their checks that of the test suite, if it
+// was asked for.
+func (a *app) printPython(store *artifacts.Store, made, suite *artifacts.Artifact, origin string) error {
 	dir := a.path(store.Path(made))
 	out := madePython{Key: made.Key, Name: made.Name, Origin: origin, Dir: dir, Checks: made.Checks, Steps: made.Steps}
+	if suite != nil {
+		out.Checks = slices.Concat(made.Checks, suite.Checks)
+	}
 	for _, f := range made.Files {
 		if f.Package == nil {
 			continue

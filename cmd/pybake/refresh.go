@@ -51,10 +51,11 @@ so.
 
 Then every artifact of which an input changed is built anew, independent ones at
 once, within the cores of this machine and memory and disk of [refresh]. What
-fails ends nothing but what needs it. In the end all is published together, as
-pybake publish does: what could not be built stays as it was, marked stale. Last
-comes the report, in report/ of the published directory, and on failure the
-command and the webhook of [refresh].
+fails ends nothing but what needs it. CPython's own test suite has to pass on
+every Python, unless checks of [refresh] is "quick". In the end all is published
+together, as pybake publish does: what could not be built stays as it was, marked
+stale. Last comes the report, in report/ of the published directory, and on
+failure the command and the webhook of [refresh].
 
 A night that was killed is resumed by the next. Two never overlap. Exit status
 1 if anything failed, or if pins could not be looked at.

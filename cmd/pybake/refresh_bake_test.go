@@ -32,6 +32,7 @@ func refreshTests(t *testing.T, b *bakery) {
 	clients := newClients(t, s)
 	t.Run("clients", func(t *testing.T) { clientsInstall(t, s.on(t), clients) })
 	t.Run("nothing to do", func(t *testing.T) { nothingToDo(t, s.on(t)) })
+	t.Run("not proved", func(t *testing.T) { notProved(t, s.on(t)) })
 	t.Run("one line", func(t *testing.T) { bumped(t, s.on(t), clients) })
 	t.Run("broken", func(t *testing.T) { brokenNight(t, s.on(t)) })
 	t.Run("rolled back", func(t *testing.T) { rolledBack(t, s.on(t), clients) })
@@ -78,6 +79,7 @@ check = ["true"]
 tags  = ["pybake-test/bare:1"]
 
 [refresh]
+checks     = "quick"
 releases   = ["releases.csv"]
 on-failure = ["sh", "alarm.sh", "{report}"]
 webhook    = "HOOK/${TOKEN}"

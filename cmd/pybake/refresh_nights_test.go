@@ -94,6 +94,21 @@ func nothingToDo(t *testing.T, s *nightly) {
 	}
 }
 
+// notProved asks for more checks than the published Python went through.
+func notProved(t *testing.T, s *nightly) {
+	file := filepath.Join(s.dir, "pybake.toml")
+	quick, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writeText(t, file, string(quick))
+	writeText(t, file, strings.Replace(string(quick), `checks     = "quick"`, `checks     = "full"`, 1))
+	out, _, status := s.run(nowhereEnv, append([]string{"refresh", "--dry-run"}, same...)...)
+	if status != 0 || !strings.Contains(out, "its test suite has not passed yet") || !strings.Contains(out, "python 3.13.5 trixie amd64 comes first") {
+		t.Errorf("--dry-run: status %d\n%s", status, out)
+	}
+}
+
 // bumped bumps one pure wheel.
 func bumped(t *testing.T, s *nightly, c *clients) {
 	yesterday := s.requirements("one.lock")

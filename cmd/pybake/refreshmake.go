@@ -96,6 +96,12 @@ func (r *refreshRun) lookPython(c refresh.Cell) (refresh.Look, error) {
 		return due, err
 	}
 	found, err := r.store.Find(python.Kind, plan.Key)
+	if err == nil && r.project.Refresh.Checks != project.ChecksQuick {
+		if _, missing := plan.FindSuite(r.store, found, pins); missing != nil {
+			due.Reasons, due.Compared = []string{"its test suite has not passed yet"}, len(plan.Inputs)
+			return due, nil
+		}
+	}
 	if err == nil {
 		r.setBaked(c, found)
 		return refresh.Look{State: refresh.Fresh, Artifact: found, Compared: len(plan.Inputs)}, nil
@@ -170,6 +176,11 @@ func (r *refreshRun) makePython(ctx context.Context, c refresh.Cell) (made *arti
 		sub.expect(r.store, r.set, req, nil)
 		if made, built, err = b.Ensure(ctx, req, r.set); err != nil {
 			return nil, false, err
+		}
+		if r.project.Refresh.Checks != project.ChecksQuick {
+			if _, err := b.EnsureSuite(ctx, req, r.set, made); err != nil {
+				return nil, false, err
+			}
 		}
 		r.setBaked(c, made)
 		// Whoever takes packages from the store finds the newest release under the name

@@ -201,19 +201,23 @@ func (r *refreshRun) likely(c refresh.Cell) time.Duration {
 		return 0
 	}
 	last := r.lastOf(c)
+	var suite time.Duration
+	if c.Kind == refresh.KindPython && r.project.Refresh.Checks != project.ChecksQuick {
+		suite = likelySuite(r.store, refresh.SeriesOf(c.Version), c.Distro)
+	}
 	if last == nil && c.Kind == refresh.KindPython {
 		if series, err := r.set.Series(refresh.SeriesOf(c.Version)); err == nil {
 			minutes := series.Minutes.Full
 			if c.Variant == refresh.Fast {
 				minutes = series.Minutes.Fast
 			}
-			return time.Duration(minutes) * time.Minute
+			return time.Duration(minutes)*time.Minute + suite
 		}
 	}
 	if last == nil || last.Started.IsZero() {
 		return 0
 	}
-	return last.Finished.Sub(last.Started)
+	return last.Finished.Sub(last.Started) + suite
 }
 
 // lastOf is the artifact that was published of a cell, if the store has it still.

@@ -30,10 +30,12 @@
 package distro
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,15 +166,16 @@ func (m *Maker) Offliner(ctx context.Context, t Target, image, purpose string) (
 	return m.Start(ctx, engine.Spec{Image: image, Purpose: purpose + "-" + t.String()})
 }
 
-// Start starts a container of root with what apt and dpkg need, and no more
-// memory than leaves the engine's machine alive.
+// Start starts a container of root with what apt and dpkg need beside its own
+// capabilities, and no more memory than leaves the engine's machine alive.
+// Without a limit of its own it ends after an hour.
 func (m *Maker) Start(ctx context.Context, s engine.Spec) (*engine.Container, error) {
 	info, err := m.Engine.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.Memory = info.Memory / 10 * 9
-	s.Limit, s.PIDs, s.Caps, s.Env = time.Hour, 2000, rootCaps, aptEnv
+	s.Limit, s.PIDs, s.Caps, s.Env = cmp.Or(s.Limit, time.Hour), 2000, slices.Concat(rootCaps, s.Caps), aptEnv
 	return m.Engine.Start(ctx, s)
 }
 

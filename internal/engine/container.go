@@ -33,6 +33,7 @@ type Spec struct {
 	Memory  int64             // bytes, swap included; 0 is no limit
 	PIDs    int64             // processes and threads; 0 is no limit
 	CPUs    float64           // 1.5; 0 is no limit
+	IPv6    bool              // without Network: the loopback interface has ::1 as well, which takes a kernel that knows IPv6
 	Env     []string          // "LANG=C.UTF-8", for every Exec
 	Tmpfs   map[string]string // mount point to options: "/tmp": "exec,size=1g"
 	Mounts  []Mount           // volumes
@@ -167,6 +168,9 @@ func (s Spec) hostConfig(session string) *container.HostConfig {
 	}
 	if s.Network {
 		h.NetworkMode = "default"
+	}
+	if s.IPv6 && !s.Network {
+		h.Sysctls = map[string]string{"net.ipv6.conf.all.disable_ipv6": "0"}
 	}
 	for _, m := range s.Mounts {
 		h.Mounts = append(h.Mounts, m.Volume.mount(m.Target, !m.Writable))

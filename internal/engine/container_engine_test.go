@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,22 @@ func TestNoNames(t *testing.T) {
 	for _, s := range []Spec{{NoNames: true, Network: true}, {Image: ref, Network: true}} {
 		if got := output(t, start(t, s), Command{}, "nets"); strings.Count(got, "\n") < 2 {
 			t.Errorf("interfaces with network: %q", got)
+		}
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
+		t.Fatalf("the tests with tag engine need a kernel with IPv6: %v", err)
+	}
+	for want, s := range map[string]Spec{"": {}, "00000000000000000000000000000001": {IPv6: true}} {
+		c := start(t, s)
+		address, _, _ := strings.Cut(output(t, c, Command{}, "cat", "/proc/net/if_inet6"), " ")
+		if address != want {
+			t.Errorf("with IPv6 %v: the address of loopback is %q", s.IPv6, address)
+		}
+		if got := output(t, c, Command{}, "nets"); got != "lo\n" {
+			t.Errorf("with IPv6 %v: interfaces %q", s.IPv6, got)
 		}
 	}
 }

@@ -96,6 +96,7 @@
 //	disk       = "5GB"                  stays free
 //	memory     = "8GB"                  for what runs at once
 //	jobs       = 2                      at once
+//	checks     = "quick"                before a Python is published; else full, with CPython's own test suite
 //	releases   = ["releases.csv", "https://mirror.example.org/python/"]    where new releases are
 //	                                    looked for: tables, directories, addresses; else python.org;
 //	                                    [] is nowhere

@@ -21,6 +21,7 @@ type Refresh struct {
 	Jobs      int      `toml:"jobs"`       // artifacts at once; 0 if it is not given
 	Releases  []string `toml:"releases"`   // where new releases of CPython are looked for; nil, if it is not given: python.org; empty: nowhere
 	OnFailure []string `toml:"on-failure"` // a command, "{report}" is the path of its text; or empty
+	Checks    string   `toml:"checks"`     // "quick" or "full"; full if it is not given: CPython's own test suite passed on what is published
 	Webhook   string   `toml:"webhook"`    // as in the file, ${VAR} included: "https://hooks.example.org/${TOKEN}"; or empty
 }
 
@@ -35,6 +36,12 @@ type Publication struct {
 	Push   bool     `toml:"push"`   // images go to the registries of their tags, too
 	Origin string   `toml:"origin"` // of the apt repositories: "pybake" if it is not given
 }
+
+// How a Python is checked: ChecksFull is ChecksQuick and CPython's own test suite.
+const (
+	ChecksQuick = "quick"
+	ChecksFull  = "full"
+)
 
 // What is not given in [publish].
 const (
@@ -122,6 +129,9 @@ func (r *reporter) refresh(f Refresh) {
 	}
 	if r.doc.Has("refresh.jobs") && (f.Jobs < 1 || f.Jobs > maxJobs) {
 		r.report("refresh.jobs", "%d: want a number from 1 to %d", f.Jobs, maxJobs)
+	}
+	if r.given("refresh.checks", f.Checks); f.Checks != "" && f.Checks != ChecksQuick && f.Checks != ChecksFull {
+		r.report("refresh.checks", `%q: want "quick" or "full"`, f.Checks)
 	}
 	r.each("refresh.releases", f.Releases, asIs, checkReleases)
 	r.command("refresh.on-failure", f.OnFailure)

@@ -40,7 +40,7 @@ func TestRefreshTables(t *testing.T) {
 			},
 		},
 		Refresh: Refresh{
-			Cooldown: Duration(3 * day), Deadline: Duration(6 * time.Hour), Disk: 5e9, Memory: 8e9, Jobs: 2,
+			Cooldown: Duration(3 * day), Deadline: Duration(6 * time.Hour), Disk: 5e9, Memory: 8e9, Jobs: 2, Checks: "quick",
 			Releases:  []string{filepath.Join(p.Root, "releases.csv"), "http://mirror.example.org/python/", "https://mirror.example.org/releases.csv"},
 			OnFailure: []string{"notify", "{report}"}, Webhook: "https://hooks.example.org/${TOKEN}",
 		},

@@ -121,6 +121,7 @@ var rules = map[string]rule{
 	"Refresh.jobs":       {text: "So many artifacts are made at once.", min: 1, max: maxJobs, example: 2},
 	"Refresh.releases":   {text: "Where new releases of CPython are looked for: tables (.csv), directories and addresses; [] is nowhere. Else python.org.", example: []string{"releases.csv"}},
 	"Refresh.on-failure": {text: "A command that is run after a failure; {report} is the path of a text.", list: true, blank: true, example: []string{"notify", "{report}"}},
+	"Refresh.checks":     {text: "How a Python is checked before it is published: quick, or full, with CPython's own test suite. Else full.", words: []string{ChecksQuick, ChecksFull}, example: "quick"},
 	"Refresh.webhook":    {text: "An address that is told of a failure: https, or http on this machine itself; secrets only as ${VAR}.", example: "https://hooks.example.org/${TOKEN}"},
 
 	"Publication.dir":    {text: "The published directory, relative to this file; not in the store, nor the store in it.", value: defaultDir},
