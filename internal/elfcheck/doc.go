@@ -2,11 +2,11 @@
 // they need, and what they lack of the distro's hardening.
 //
 // A file is read as the loader reads it, by its program headers; section
-// headers, which a file may do without or lie in, are looked at only for debug
-// information, of files that can be trusted: [Producers], [Uncompressed]. All
-// others come from archives that nobody vouches for, so every table has a limit,
-// a file is read within milliseconds and 64 MiB, and what is out of bounds is an
-// error, never a panic:
+// headers, which a file may do without or lie in, are looked at only of files that
+// can be trusted: for debug information ([Producers], [Uncompressed]) and for where
+// two differ ([Difference]). All others come from archives that nobody vouches for,
+// so every table has a limit, a file is read within milliseconds and 64 MiB, and
+// what is out of bounds is an error, never a panic:
 //
 //	program headers   4096
 //	dynamic section   1 MiB
