@@ -26,6 +26,44 @@
 // A job is a throwaway container with no network, no capabilities and no new
 // privileges, in which an ordinary user runs the steps of job.sh.
 //
+// # Speed
+//
+// What was tried to make the interpreter quick, and what it gave. Figures are of
+// 3.13.5 on trixie with gcc 14, as ratios to Debian's own package of the same
+// release, less is better: processor time by the programs of cmd/bench
+// interpreter, within some 3 %, or, where that is too coarse, instructions as
+// cachegrind counts them (i).
+//
+//	training      On the tests that upstream trains on alone: 1.00 over 36
+//	              benchmarks, json_loads 1.19, regex_dna 1.15, json_dumps 1.09,
+//	              unpickle_list 1.09. What is not hot in the training is compiled
+//	              for size, and tests try everything about once. workload.py runs
+//	              forty small programs for the same time each. With it, with the
+//	              modules linked in and with hot-bb-count-ws-permille=999:
+//	              json_loads 0.99, json_dumps 0.99, pickle_dict 0.86, telco 0.93,
+//	              unpickle_list 1.02; 0.995 over 46 benchmarks.
+//	modules       Linked into the interpreter, as the recipe's builtin says: the
+//	              import of ten common modules 0.91, before 0.95. The start with
+//	              -c pass did not gain: i 1.033, before 1.050; with -I -S i 1.063,
+//	              before 1.080.
+//	indirect      -fcf-protection=return in place of full: no landing pad for every
+//	branches      opcode. i of nbody 1.086 from 1.120, of richards 1.065 from 1.093.
+//	              Linux uses none of them in programs; shadow stacks stay.
+//	-O2           For ceval.c alone, even without its counts, which did not fit any
+//	              more: i of nbody 1.018, of richards 1.054, of generators 1.036
+//	              from 1.063. It asks for a training with the same option, and that
+//	              did not fit either; left out.
+//	-fno-plt      No difference seen; left out.
+//	position      Debian's interpreter is not position independent, and so jumps by
+//	              a table at a fixed address, one instruction where ours has two or
+//	              three, and has none of the 22,000 relocations at its start. Ours
+//	              stays hardened.
+//
+// Not tried: BOLT, clang with tail calls, -fprofile-partial-training.
+//
+// logging of Debian's 3.13.5 is not upstream's, so that its benchmarks compare
+// nothing.
+//
 // # Packages
 //
 // All have one version, UPSTREAM-RELEASE+DISTRO ("3.13.5-1+deb13"; with ~fast
