@@ -44,16 +44,18 @@
 //	              unpickle_list 1.02; 0.995 over 46 benchmarks.
 //	modules       Linked into the interpreter, as the recipe's builtin says: the
 //	              import of ten common modules 0.91, before 0.95. The start with
-//	              -c pass did not gain: i 1.033, before 1.050; with -I -S i 1.063,
-//	              before 1.080.
+//	              -c pass is still behind: i 1.033, before 1.050; with -I -S
+//	              i 1.063, before 1.080.
 //	indirect      -fcf-protection=return in place of full: no landing pad for every
-//	branches      opcode. i of nbody 1.086 from 1.120, of richards 1.065 from 1.093.
-//	              Linux uses none of them in programs; shadow stacks stay.
+//	branches      opcode. i of nbody 1.086 from 1.120, of richards 1.065 from 1.093;
+//	              no difference in time. Linux uses none of them in programs; shadow
+//	              stacks stay.
 //	-O2           For ceval.c alone, even without its counts, which did not fit any
 //	              more: i of nbody 1.018, of richards 1.054, of generators 1.036
 //	              from 1.063. It asks for a training with the same option, and that
 //	              did not fit either; left out.
-//	-fno-plt      No difference seen; left out.
+//	-fno-plt      In all of these builds but the first, and never measured apart;
+//	              left out.
 //	position      Debian's interpreter is not position independent, and so jumps by
 //	              a table at a fixed address, one instruction where ours has two or
 //	              three, and has none of the 22,000 relocations at its start. Ours
