@@ -299,7 +299,11 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 		t.job = nil
 	}
 	t.step = "check"
-	w, err := t.b.read(t.p, t.pkg, filepath.Join(raw, name), name, true)
+	path := filepath.Join(draft.Dir(), name)
+	if err := t.rewrite(path, raw, name); err != nil {
+		return nil, err
+	}
+	w, err := t.b.read(t.p, t.pkg, path, name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -307,8 +311,7 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	w.path = filepath.Join(draft.Dir(), name)
-	return w, t.rewrite(w.path, raw, name)
+	return w, nil
 }
 
 // circumstances is a hash of what a backend's answer may depend on beside the source and

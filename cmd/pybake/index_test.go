@@ -191,7 +191,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     if c["compile"]:
         module = c["compile"][:-2] + sysconfig.get_config_var("EXT_SUFFIX")
         flags = os.environ.get("CFLAGS", "").split() + os.environ.get("LDFLAGS", "").split()
-        subprocess.check_call(["gcc", "-shared", "-fPIC", "-O2", "-I" + sysconfig.get_paths()["include"], "src/" + c["compile"], "-o", "/tmp/" + module, *flags, *(sysconfig.get_config_var("LDFLAGS") or "").split(), "-Wl,-z,relro,-z,now"])
+        subprocess.check_call(["gcc", "-shared", "-fPIC", "-O2", "-I" + sysconfig.get_paths()["include"], "src/" + c["compile"], "-o", "/tmp/" + module, *flags, *(sysconfig.get_config_var("LDFLAGS") or "").split(), "-Wl,-z,relro,-z,now", "-Wl,-rpath,/usr/lib/of-meson"])  # a run path that is taken away
         files[module] = open("/tmp/" + module, "rb").read()
         abi = "cp" + sysconfig.get_config_var("py_version_nodot")
         tag, pure = f"{abi}-{abi}-linux_x86_64", "false"
