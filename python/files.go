@@ -119,8 +119,9 @@ func (p *proof) eachFile(ctx context.Context, check func(nfpm.File) error) (stri
 	return fmt.Sprintf("%d files, their compressed sections unpacked", n), findings("files", bad)
 }
 
-// builderDirs are directories of the builder, which nothing may name.
-var builderDirs = []string{jobSrc, jobStage, jobOut, jobDir + "/freeze", jobHome}
+// builderDirs are directories of the builder, which nothing may name. The slash tells
+// freeze from Tools/build/freeze_modules.py, of which the Makefile speaks.
+var builderDirs = []string{jobSrc, jobStage, jobOut, jobDir + "/freeze/", jobHome}
 
 // checkPaths finds the builder's directories in what is shipped.
 func checkPaths(f nfpm.File) error {
