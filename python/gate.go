@@ -43,7 +43,7 @@ const (
 
 // suiteOwner is in whose name the packages of the distro are pinned that are
 // installed beside ours.
-func (p *Plan) suiteOwner() string { return p.owner() + " suite" }
+func (p *Plan) suiteOwner() string { return p.runtimeOwner() + " suite" }
 
 // FindSuite returns the artifact that says that the test suite passed on packages
 // that the store has; ErrNotFound of artifacts if there is none.

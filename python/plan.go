@@ -149,8 +149,11 @@ func (p *Plan) pins(lock *project.Lock) (missing []string) {
 	return missing
 }
 
-// owner is in whose name packages are pinned.
+// owner is in whose name the toolchain is pinned, which variants share.
 func (p *Plan) owner() string { return Kind + " " + p.Series }
+
+// runtimeOwner is in whose name that is pinned which is installed beside the packages.
+func (p *Plan) runtimeOwner() string { return Kind + " " + p.label() }
 
 func (p *Plan) builderRequest() []string {
 	request := slices.Concat(p.Distro.Builder.Packages, p.Recipe.Builder)

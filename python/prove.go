@@ -174,7 +174,7 @@ func (p *proof) resolve(ctx context.Context) error {
 	p.few = p.packages("", "-venv")
 	p.most = p.packages("", "-venv", "lib")
 	p.all = p.packages("", "-venv", "lib", "-dev", "-tk", "-test", "-dbgsym")
-	owner := p.s.plan.owner() + p.s.plan.variant.suffix
+	owner := p.s.plan.runtimeOwner()
 	for _, set := range []struct {
 		who     string
 		request []string
