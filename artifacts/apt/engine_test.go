@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -125,14 +126,19 @@ type site struct {
 	after func(path string) // called after a file was served
 }
 
-// startSite listens where containers of the engine's bridge reach it.
+// startSite listens where containers of the engine's bridge reach it: at the first address
+// of its network. An engine that has just been installed does not tell it as the gateway.
 func startSite(t *testing.T) *site {
 	t.Helper()
-	gateway, err := docker(nil, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+	network, err := docker(nil, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(strings.TrimSpace(gateway), "0"))
+	prefix, err := netip.ParsePrefix(strings.TrimSpace(network))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(prefix.Masked().Addr().Next().String(), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
