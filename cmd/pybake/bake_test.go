@@ -270,7 +270,7 @@ func trained(t *testing.T, b *bakery) {
 		t.Errorf("said:\n%s", said)
 	}
 	pins, err := os.ReadFile(filepath.Join(own.dir, "pybake.lock"))
-	if err != nil || !strings.Contains(string(pins), "workload = '-c pass'") {
+	if err != nil || !strings.Contains(string(pins), "workload = '-c pass; workload.py ") {
 		t.Errorf("%v, pybake.lock:\n%s", err, pins)
 	}
 	made, err := filepath.Glob(filepath.Join(b.dir, "baked/artifacts/python-profile/*/manifest.json"))
@@ -280,7 +280,7 @@ func trained(t *testing.T, b *bakery) {
 	// Others may have taken the one that comes with the recipes.
 	made = slices.DeleteFunc(made, func(name string) bool {
 		text, err := os.ReadFile(name)
-		return err != nil || !strings.Contains(string(text), `"-c pass"`)
+		return err != nil || !strings.Contains(string(text), `"-c pass; workload.py `)
 	})
 	if len(made) != 1 {
 		t.Errorf("profiles %q", made)

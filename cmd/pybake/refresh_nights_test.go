@@ -104,7 +104,7 @@ func notProved(t *testing.T, s *nightly) {
 	defer writeText(t, file, string(quick))
 	writeText(t, file, strings.Replace(string(quick), `checks     = "quick"`, `checks     = "full"`, 1))
 	out, _, status := s.run(nowhereEnv, append([]string{"refresh", "--dry-run"}, same...)...)
-	if status != 0 || !strings.Contains(out, "its test suite has not passed yet") || !strings.Contains(out, "python 3.13.5 trixie amd64 comes first") {
+	if status != 0 || !strings.Contains(out, "its test suite has not passed yet") || !strings.Contains(out, "python 3.13 trixie amd64 comes first") {
 		t.Errorf("--dry-run: status %d\n%s", status, out)
 	}
 }
