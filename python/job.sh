@@ -154,12 +154,6 @@ build() {
 }
 
 step_compile() {
-	# Up to 3.11 objects, and so their counts, are named after the whole path of the source: of the training's.
-	for counts in build/temp.*/build/src; do
-		[ -d "$counts" ] && [ "$SRC" != /build/src ] || continue
-		mkdir -p "${counts%/build/src}${SRC%/*}"
-		mv "$counts" "${counts%/build/src}$SRC"
-	done
 	# The frozen modules are here already when there is a profile, and count as newer than what they are made of.
 	find Python/frozen_modules Python/deepfreeze -type f -name '*.[ch]' -exec touch {} + 2>/dev/null || true
 	# -o: a program of the tests that is not installed, and takes as long to link as the interpreter.
