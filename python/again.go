@@ -53,13 +53,7 @@ func (b *Builder) Again(ctx context.Context, req Request, set *recipes.Set, made
 	if p.Key != made.Key {
 		return fmt.Errorf("%s: its pins moved meanwhile", p.Name)
 	}
-	if err := b.checkProfile(ctx, p); err != nil {
-		return err
-	}
-	if _, err := b.Distros.Base(ctx, p.Target(), &p.base); err != nil {
-		return err
-	}
-	if err := b.fetchSource(ctx, p); err != nil {
+	if err := b.ready(ctx, p); err != nil {
 		return err
 	}
 	if b.at, err = b.circumstances(ctx, p, vary); err != nil {
@@ -71,38 +65,20 @@ func (b *Builder) Again(ctx context.Context, req Request, set *recipes.Set, made
 		return err
 	}
 	defer draft.Discard()
-	packages, err := b.second(ctx, p, draft)
+	image, err := b.Distros.Builder(ctx, p.Target(), p.base, p.builder.Packages, "builder")
+	if err != nil {
+		return err
+	}
+	log, err := b.openLog(p, "again")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	_, packages, err := b.packages(ctx, p, image, draft, log)
 	if err != nil {
 		return err
 	}
 	return b.timed("compare", func() error { return differ(p, vary, made, packages, draft.Dir()) })
-}
-
-// second builds the packages in the directory of a draft.
-func (b *Builder) second(ctx context.Context, p *Plan, draft *artifacts.Draft) ([]artifacts.File, error) {
-	image, err := b.Distros.Builder(ctx, p.Target(), p.base, p.builder.Packages, "builder")
-	if err != nil {
-		return nil, err
-	}
-	scratch, err := draft.Scratch("stage")
-	if err != nil {
-		return nil, err
-	}
-	log, err := b.openLog(p, "again")
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	s, err := b.stage(ctx, p, image, scratch, log)
-	if err != nil {
-		return nil, err
-	}
-	var packages []artifacts.File
-	err = b.timed("package", func() error {
-		packages, err = s.write(ctx, draft.Dir(), p.Request.Release, p.Distro.Package.Compression)
-		return err
-	})
-	return packages, err
 }
 
 // differ compares packages of a directory with those of the store.

@@ -21,13 +21,7 @@ import (
 func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, error) {
 	started := time.Now()
 	t := p.Target()
-	if err := b.checkProfile(ctx, p); err != nil {
-		return nil, err
-	}
-	if _, err := b.Distros.Base(ctx, t, &p.base); err != nil {
-		return nil, err
-	}
-	if err := b.fetchSource(ctx, p); err != nil {
+	if err := b.ready(ctx, p); err != nil {
 		return nil, err
 	}
 	if err := b.resolveProof(ctx, p); err != nil {
@@ -42,25 +36,12 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, erro
 		return nil, err
 	}
 	defer draft.Discard()
-	scratch, err := draft.Scratch("stage")
-	if err != nil {
-		return nil, fmt.Errorf("stage: %w", err)
-	}
 	log, err := b.openLog(p, "build")
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-
-	s, err := b.stage(ctx, p, image, scratch, log)
-	if err != nil {
-		return nil, err
-	}
-	var packages []artifacts.File
-	err = b.timed("package", func() error {
-		packages, err = s.write(ctx, draft.Dir(), p.Request.Release, p.Distro.Package.Compression)
-		return err
-	})
+	s, packages, err := b.packages(ctx, p, image, draft, log)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +62,33 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, erro
 			"base": p.base.Origin, "epoch": b.epoch.Format(time.RFC3339),
 		},
 	})
+}
+
+// ready sees to what a build starts from.
+func (b *Builder) ready(ctx context.Context, p *Plan) error {
+	if err := b.checkProfile(ctx, p); err != nil {
+		return err
+	}
+	if _, err := b.Distros.Base(ctx, p.Target(), &p.base); err != nil {
+		return err
+	}
+	return b.fetchSource(ctx, p)
+}
+
+// packages builds the packages in the directory of a draft.
+func (b *Builder) packages(ctx context.Context, p *Plan, image string, draft *artifacts.Draft, log io.Writer) (s *stage, files []artifacts.File, err error) {
+	scratch, err := draft.Scratch("stage")
+	if err != nil {
+		return nil, nil, fmt.Errorf("stage: %w", err)
+	}
+	if s, err = b.stage(ctx, p, image, scratch, log); err != nil {
+		return nil, nil, err
+	}
+	err = b.timed("package", func() error {
+		files, err = s.write(ctx, draft.Dir(), p.Request.Release, p.Distro.Package.Compression)
+		return err
+	})
+	return s, files, err
 }
 
 // stage runs the build job and brings its tree here.

@@ -198,7 +198,7 @@ func (p *Plan) libDir() string { return "lib/python" + p.Series + p.variant.lib 
 func (p *Plan) configure() []string { return slices.Concat(p.Recipe.Configure, p.variant.configure) }
 
 // plain is whether there is neither PGO nor LTO.
-func (p *Plan) plain() bool { return p.Request.Fast || p.variant.plain }
+func (p *Plan) plain() bool { return p.Request.Plain() }
 
 // mode is "full", "fast", or the variant, "freethreaded fast".
 func (p *Plan) mode() string {

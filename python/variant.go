@@ -32,6 +32,9 @@ func Variants() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(variants)), func(name string) bool { return name == "" })
 }
 
+// Plain is whether the request is for a build with neither PGO nor LTO.
+func (r Request) Plain() bool { return r.Fast || variants[r.Variant].plain }
+
 // VariantError refuses a variant.
 type VariantError struct{ text string }
 

@@ -17,8 +17,7 @@ func (a *app) expect(store *artifacts.Store, set *recipes.Set, req python.Reques
 	if err != nil {
 		return
 	}
-	plain := req.Fast || req.Variant == "debug"
-	mode := map[bool]string{true: "fast", false: "full"}[plain]
+	mode := map[bool]string{true: "fast", false: "full"}[req.Plain()]
 	for _, match := range []map[string]string{
 		{"series": release.Series, "distro": req.Distro, "mode": mode}, {"series": release.Series, "mode": mode}, {"mode": mode},
 	} {
@@ -32,7 +31,7 @@ func (a *app) expect(store *artifacts.Store, set *recipes.Set, req python.Reques
 		return
 	}
 	minutes := func(n int) float64 { return float64(n * 60) }
-	if plain {
+	if req.Plain() {
 		a.display.Expect([]artifacts.Step{{Name: "compile", Seconds: minutes(series.Minutes.Fast)}})
 		return
 	}
