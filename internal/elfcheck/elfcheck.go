@@ -66,10 +66,11 @@ func Open(name string) (*File, error) {
 // StrayRunPaths are the run paths that lead away from the file itself: all but
 // $ORIGIN and what is below it.
 func (f *File) StrayRunPaths() []string {
-	return slices.DeleteFunc(slices.Concat(f.RPath, f.RunPath), func(dir string) bool {
-		return dir == "$ORIGIN" || strings.HasPrefix(dir, "$ORIGIN/")
-	})
+	return slices.DeleteFunc(slices.Concat(f.RPath, f.RunPath), Relative)
 }
+
+// Relative is whether a directory of a run path is that of the file, or named by it.
+func Relative(dir string) bool { return dir == "$ORIGIN" || strings.HasPrefix(dir, "$ORIGIN/") }
 
 // BuildID returns the build id of an ELF file in hexadecimal.
 func BuildID(name string) (string, error) {

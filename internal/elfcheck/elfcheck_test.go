@@ -285,15 +285,14 @@ func FuzzRead(f *testing.F) {
 func TestDropRunPaths(t *testing.T) {
 	drop := func(dir string) bool { return strings.HasPrefix(dir, "/usr/lib") }
 	for _, tt := range []struct {
-		spec    elftest.Spec
-		dropped []string
-		left    []string // run paths
+		spec elftest.Spec
+		left []string // run paths
 	}{
-		{elftest.Spec{RunPath: "/usr/lib/a:/usr/lib/b"}, []string{"/usr/lib/a", "/usr/lib/b"}, nil},
-		{elftest.Spec{RPath: "/usr/lib/a", RunPath: "$ORIGIN"}, []string{"/usr/lib/a"}, []string{"$ORIGIN"}},
-		{elftest.Spec{RPath: "/usr/lib/a", RunPath: "/usr/lib/b"}, []string{"/usr/lib/a", "/usr/lib/b"}, nil},
-		{elftest.Spec{RunPath: "$ORIGIN:/usr/lib/a"}, nil, []string{"$ORIGIN", "/usr/lib/a"}},
-		{elftest.Spec{}, nil, nil},
+		{elftest.Spec{RunPath: "/usr/lib/a:/usr/lib/b"}, nil},
+		{elftest.Spec{RPath: "/usr/lib/a", RunPath: "$ORIGIN"}, []string{"$ORIGIN"}},
+		{elftest.Spec{RPath: "/usr/lib/a", RunPath: "/usr/lib/b"}, nil},
+		{elftest.Spec{RunPath: "$ORIGIN:/usr/lib/a"}, []string{"$ORIGIN", "/usr/lib/a"}},
+		{elftest.Spec{}, nil},
 	} {
 		for i := range 4 {
 			spec := tt.spec
@@ -304,9 +303,8 @@ func TestDropRunPaths(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dropped, err := DropRunPaths(data, drop)
-			if err != nil || !slices.Equal(dropped, tt.dropped) {
-				t.Errorf("%+v: dropped %q, %v", tt.spec, dropped, err)
+			if err := DropRunPaths(data, drop); err != nil {
+				t.Errorf("%+v: %v", tt.spec, err)
 			}
 			got, err := Read(bytes.NewReader(data), int64(len(data)))
 			if err != nil {

@@ -29,7 +29,7 @@ func Imports(name string) ([]string, error) {
 }
 
 func readImports(r io.ReaderAt, size int64) ([]string, error) {
-	e := &reader{r: r, size: size, file: new(File), dynamic: map[elf.DynTag][]uint64{}}
+	e := newReader(r, size)
 	for _, step := range []func() error{e.header, e.programs, e.dynamicSection, e.names} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read ELF: %w", err)

@@ -38,9 +38,13 @@ type reader struct {
 	named   int    // bytes of names so far
 }
 
+func newReader(r io.ReaderAt, size int64) *reader {
+	return &reader{r: r, size: size, file: new(File), dynamic: map[elf.DynTag][]uint64{}}
+}
+
 // Read reads an ELF file of size bytes.
 func Read(r io.ReaderAt, size int64) (*File, error) {
-	e := &reader{r: r, size: size, file: new(File), dynamic: map[elf.DynTag][]uint64{}}
+	e := newReader(r, size)
 	for _, step := range []func() error{e.header, e.programs, e.dynamicSection, e.names, e.notes, e.versions} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read ELF: %w", err)

@@ -3,23 +3,23 @@ package elfcheck
 import (
 	"bytes"
 	"debug/elf"
+	"fmt"
 	"slices"
 )
 
 // DropRunPaths takes each DT_RPATH and DT_RUNPATH all of whose directories drop
-// agrees to out of an ELF file, in place, and returns those directories. The rest
-// of the dynamic section moves up, as patchelf --remove-rpath has it; a run path
-// of which a part is wanted stays whole.
-func DropRunPaths(data []byte, drop func(dir string) bool) (dropped []string, err error) {
-	e := &reader{r: bytes.NewReader(data), size: int64(len(data)), file: new(File), dynamic: map[elf.DynTag][]uint64{}}
+// agrees to out of an ELF file, in place. The rest of the dynamic section moves up,
+// as patchelf --remove-rpath has it; a run path of which a part is wanted stays whole.
+func DropRunPaths(data []byte, drop func(dir string) bool) error {
+	e := newReader(bytes.NewReader(data), int64(len(data)))
 	for _, step := range []func() error{e.header, e.programs, e.dynamicSection, e.names} {
 		if err := step(); err != nil {
-			return nil, err
+			return fmt.Errorf("read ELF: %w", err)
 		}
 	}
 	i := slices.IndexFunc(e.progs, func(p elf.Prog64) bool { return elf.ProgType(p.Type) == elf.PT_DYNAMIC })
 	if i < 0 {
-		return nil, nil
+		return nil
 	}
 	section := data[e.progs[i].Off:][:e.progs[i].Filesz] // dynamicSection has read it
 	size := 8
@@ -33,10 +33,9 @@ func DropRunPaths(data []byte, drop func(dir string) bool) (dropped []string, er
 		if tag == elf.DT_RPATH || tag == elf.DT_RUNPATH {
 			dirs, err := e.split(e.word(entry[size/2:]))
 			if err != nil {
-				return nil, err
+				return fmt.Errorf("read ELF: %w", err)
 			}
 			if !slices.ContainsFunc(dirs, func(dir string) bool { return !drop(dir) }) {
-				dropped = append(dropped, dirs...)
 				continue
 			}
 		}
@@ -47,5 +46,5 @@ func DropRunPaths(data []byte, drop func(dir string) bool) (dropped []string, er
 			break
 		}
 	}
-	return dropped, nil
+	return nil
 }

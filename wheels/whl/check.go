@@ -233,7 +233,7 @@ func (c *checker) hardening(e ELF) {
 		c.note("%s: %s", quote(e.Path), elfcheck.ExecStack)
 	}
 	for _, dir := range slices.Concat(e.RPath, e.RunPath) {
-		if dir == "$ORIGIN" || strings.HasPrefix(dir, "$ORIGIN/") {
+		if elfcheck.Relative(dir) {
 			continue
 		}
 		say := c.note

@@ -119,7 +119,7 @@ func (a *archive) copyWithoutRunPath(to io.Writer, m *member) error {
 	if err := a.copy(&data, m); err != nil {
 		return err
 	}
-	if _, err := elfcheck.DropRunPaths(data.Bytes(), ofDistro); err != nil {
+	if err := elfcheck.DropRunPaths(data.Bytes(), ofDistro); err != nil {
 		return err
 	}
 	_, err := to.Write(data.Bytes())
