@@ -15,8 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/pybake/pybake/internal/project"
 )
 
 // release is a CPython that the distro has as a package of its own.
@@ -233,13 +231,9 @@ func (b *interpreterBench) python(ctx context.Context, contender int, args ...st
 
 // makeImage makes the image with the three interpreters and the benchmarks.
 func (b *interpreterBench) makeImage(ctx context.Context) error {
-	pins, err := project.ReadLock(b.pinFile())
+	base, err := b.pinnedBase(b.distro)
 	if err != nil {
 		return err
-	}
-	pin, ok := pins.Base(b.distro, arch)
-	if !ok {
-		return fmt.Errorf("%s: no base image of %s", b.pinFile(), b.distro)
 	}
 	files, err := fs.Sub(testdata, "testdata")
 	if err != nil {
@@ -248,7 +242,6 @@ func (b *interpreterBench) makeImage(ctx context.Context) error {
 	if err := os.CopyFS(b.project(), files); err != nil {
 		return err
 	}
-	base := baseImage(b.distro, pin.Digest)
 	slim, err := b.makeSlim(ctx, b.release, base)
 	if err != nil {
 		return err

@@ -82,13 +82,9 @@ func (b *pythonBench) setUp(ctx context.Context, peer bool) error {
 	if !peer {
 		return nil
 	}
-	pins, err := project.ReadLock(b.pinFile())
+	base, err := b.pinnedBase(b.distro)
 	if err != nil {
 		return err
-	}
-	pin, ok := pins.Base(b.distro, arch)
-	if !ok {
-		return fmt.Errorf("%s: no base image of %s", b.pinFile(), b.distro)
 	}
 	text, err := testdata.ReadFile("testdata/slim.dockerfile")
 	if err != nil {
@@ -104,7 +100,7 @@ func (b *pythonBench) setUp(ctx context.Context, peer bool) error {
 		return err
 	}
 	b.tools = "pybake-bench-tools:" + filepath.Base(b.dir)
-	return b.build(ctx, "tools.dockerfile", empty, baseImage(b.distro, pin.Digest), b.tools)
+	return b.build(ctx, "tools.dockerfile", empty, base, b.tools)
 }
 
 // compileRecipe takes from the recipe of docker-library the part that installs what it compiles with, as a

@@ -118,10 +118,8 @@ func printVaried(w io.Writer, rows []varied) error {
 		fmt.Fprintf(tw, "%s\t%.0f s\t%s\n", r.vary, r.took, result)
 	}
 	tw.Flush() // to memory
-	for line := range strings.Lines(table.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
+	if err := printTrimmed(w, table.String()); err != nil {
+		return err
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d of %d builds differ from the first", bad, len(rows)-1)

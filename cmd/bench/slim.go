@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/pybake/pybake/internal/project"
 )
 
 // slimRecipe is the recipe of docker-library for the slim image of the release: that of
@@ -64,6 +66,19 @@ func (s *session) makeSlim(ctx context.Context, r release, base string) (tag str
 	}
 	_, _, err = command{env: []string{"DOCKER_BUILDKIT=0"}, args: append(append(args, proxies()...), empty)}.run(ctx)
 	return tag, err
+}
+
+// pinnedBase is the base image of a distro that the store's pins name.
+func (s *session) pinnedBase(codename string) (string, error) {
+	pins, err := project.ReadLock(s.pinFile())
+	if err != nil {
+		return "", err
+	}
+	pin, ok := pins.Base(codename, arch)
+	if !ok {
+		return "", fmt.Errorf("%s: no base image of %s", s.pinFile(), codename)
+	}
+	return baseImage(codename, pin.Digest), nil
 }
 
 // tarball is the source of the release: what --tarball names, else pybake's download.

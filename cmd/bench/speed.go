@@ -76,10 +76,8 @@ func printSpeeds(w io.Writer, speeds []*speed) error {
 		fmt.Fprintln(tw)
 	}
 	tw.Flush() // to memory
-	for line := range bytes.Lines(table.Bytes()) {
-		if _, err := fmt.Fprintf(w, "%s\n", bytes.TrimRight(line, " \n")); err != nil {
-			return err
-		}
+	if err := printTrimmed(w, table.String()); err != nil {
+		return err
 	}
 	return printVerdicts(w, speeds)
 }

@@ -36,6 +36,16 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
+// printTrimmed prints a table without the blanks at the ends of its lines.
+func printTrimmed(w io.Writer, table string) error {
+	for line := range strings.Lines(table) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // printTable prints medians, ratios and targets. In parentheses are the least and
 // the greatest value.
 func printTable(w io.Writer, rows []*row) error {
@@ -59,10 +69,8 @@ func printTable(w io.Writer, rows []*row) error {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.What, spread(r.Pybake, r.Unit), r.Peer, theirs, ratio, target, verdict)
 	}
 	tw.Flush() // to memory
-	for line := range strings.Lines(table.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
+	if err := printTrimmed(w, table.String()); err != nil {
+		return err
 	}
 	for _, r := range rows {
 		if r.Note != "" {
