@@ -32,7 +32,7 @@ func checkRunPaths(f elfFile) error {
 // checkGlibc wants no symbol that came after the distro's glibc ("2.41").
 func checkGlibc(f elfFile, distro string) error {
 	var is [2]int
-	for i, n := range strings.SplitN(distro, ".", 3)[:2] {
+	for i, n := range strings.SplitN(distro, ".", 2) {
 		var err error
 		if is[i], err = strconv.Atoi(n); err != nil {
 			return err

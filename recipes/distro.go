@@ -74,6 +74,7 @@ var (
 	codenamePattern = pattern.New(`^[a-z]+$`)
 	packagePattern  = pattern.New(`^[a-z0-9][a-z0-9+.-]+$`) // Debian policy 5.6.1
 	tagPattern      = pattern.New(`^[a-z][a-z0-9.]*[0-9]$`)
+	glibcPattern    = pattern.New(`^[0-9]+\.[0-9]+$`)
 	dottedPattern   = pattern.New(`^[0-9]+(\.[0-9]+)*$`)
 	sonamePattern   = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._+-]*\.so(\.[0-9]+)*$`)
 )
@@ -91,7 +92,7 @@ func (d Distro) problems(name string, doc *strict.Doc) strict.Errors {
 	p.oneOf("id", d.ID, "debian", "ubuntu")
 	p.match("version", d.Version, dottedPattern, `numbers, such as "13"`)
 	p.match("tag", d.Tag, tagPattern, `such as "deb13"`)
-	p.match("glibc", d.Glibc, dottedPattern, `numbers, such as "2.41"`)
+	p.match("glibc", d.Glibc, glibcPattern, `two numbers, such as "2.41"`)
 	p.match("keyring", d.Keyring, packagePattern, "a package name")
 	p.date("eol", d.EOL)
 	p.required("base.image", d.Base.Image)
