@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pybake/pybake/internal/distro"
+	"github.com/pybake/pybake/internal/project"
+	"github.com/pybake/pybake/recipes"
 )
 
 // bakery is a machine of its own for the real binary: home, cache and store.
@@ -168,11 +171,11 @@ func TestBake(t *testing.T) {
 			t.Errorf("status %d\n%s", status, out)
 		}
 	})
-	t.Run("plain apt", func(t *testing.T) { plainApt(t, made) })
+	t.Run("plain apt", func(t *testing.T) { plainApt(t, b.on(t), made) })
 	t.Run("flipped byte", func(t *testing.T) { flippedByte(t, b.on(t)) })
 	t.Run("nowhere", func(t *testing.T) { nowhere(t, b.on(t)) })
 	t.Run("killed", func(t *testing.T) { killed(t, b.on(t)) })
-	t.Run("planted faults", func(t *testing.T) { plantedFaults(t, made) })
+	t.Run("planted faults", func(t *testing.T) { plantedFaults(t, b.on(t), made) })
 	t.Run("test suite", func(t *testing.T) { suiteGate(t, b.on(t)) })
 	t.Run("wheels", func(t *testing.T) { wheelTests(t, b.on(t)) })
 	t.Run("images", func(t *testing.T) { imageTests(t, b.on(t)) })
@@ -219,10 +222,33 @@ func checkMade(t *testing.T, made madePython, origin, version string) {
 	}
 }
 
+// pinned are the names of the images that a lock's pins lead to: the base of trixie
+// and the builder of CPython 3.13 on it. The engine may hold others.
+func pinned(t *testing.T, lockFile string) (base, builder string) {
+	t.Helper()
+	lock, err := project.ReadLock(lockFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := distro.Target{Distro: recipes.Distro{Codename: "trixie"}, Arch: "amd64"}
+	pin, ok := lock.Base("trixie", "amd64")
+	if !ok {
+		t.Fatalf("%s has no pin of a base", lockFile)
+	}
+	set, ok := lock.Builder("trixie", "amd64", "python 3.13")
+	if !ok {
+		t.Fatalf("%s has no pin of a builder", lockFile)
+	}
+	return distro.BaseRef(target, pin.Digest), distro.BuilderRef(target, pin, set.Packages, "builder")
+}
+
+// lockFile is where the pins are of what is baked without a project.
+func (b *bakery) lockFile() string { return filepath.Join(b.dir, "baked", "pybake.lock") }
+
 // plainApt installs by hand, with the network and apt's own sources, in a
 // container that the docker command made.
-func plainApt(t *testing.T, made madePython) {
-	base := strings.Fields(dockerRun(t, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=pybake/base:trixie-*"))[0]
+func plainApt(t *testing.T, b *bakery, made madePython) {
+	base, _ := pinned(t, b.lockFile())
 	c := dockerRun(t, "run", "-d", base, "sleep", "600")
 	defer dockerRun(t, "rm", "-f", c)
 	dockerRun(t, "exec", c, "mkdir", "/debs")

@@ -24,8 +24,8 @@ import (
 
 // plantedFaults breaks an installed Python in the ways that the checks of
 // check.py are there to find, and sees those of that name fail and no other.
-func plantedFaults(t *testing.T, made madePython) {
-	image := proofImage(t, made)
+func plantedFaults(t *testing.T, b *bakery, made madePython) {
+	image := proofImage(t, b, made)
 	const (
 		lib     = "/opt/python/3.13/lib/python3.13"
 		python  = "/opt/python/3.13/bin/python3.13"
@@ -115,15 +115,14 @@ open(c, "wb").write(d[:8] + u.source_hash(open(p, "rb").read()) + d[16:])' ` + l
 
 // proofImage is an image in which all packages are installed and check.py is
 // ready to run. It is removed after the test.
-func proofImage(t *testing.T, made madePython) string {
+func proofImage(t *testing.T, b *bakery, made madePython) string {
 	proof := t.TempDir()
 	for name, data := range map[string][]byte{"config.json": proofConfig(t), "tls.pem": localhost(t)} {
 		if err := os.WriteFile(filepath.Join(proof, name), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	start := func(reference string) string {
-		image := strings.Fields(dockerRun(t, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+reference))[0]
+	start := func(image string) string {
 		c := dockerRun(t, "run", "-d", image, "sleep", "600")
 		t.Cleanup(func() { dockerRun(t, "rm", "-f", c) })
 		dockerRun(t, "exec", "-u", "0:0", c, "mkdir", "/debs", "/proof")
@@ -135,7 +134,8 @@ func proofImage(t *testing.T, made madePython) string {
 		}
 		return c
 	}
-	builder := start("pybake/builder:trixie-*")
+	baseImage, builderImage := pinned(t, b.lockFile())
+	builder := start(builderImage)
 	dockerRun(t, "exec", "-u", "0:0", builder, "sh", "-euc", `
 		dpkg --install --force-depends /debs/pybake-python3.13_*.deb /debs/pybake-libpython*.deb /debs/pybake-python3.13-dev_*.deb
 		cd /proof
@@ -145,7 +145,7 @@ func proofImage(t *testing.T, made madePython) string {
 	for _, name := range []string{"pybake_probe.so", "pybake_embed"} {
 		dockerRun(t, "cp", builder+":/proof/"+name, proof)
 	}
-	base := start("pybake/base:trixie-*")
+	base := start(baseImage)
 	dockerRun(t, "cp", proof+"/.", base+":/proof/")
 	dockerRun(t, "exec", base, "sh", "-euc", `
 		apt-get update -q

@@ -102,7 +102,7 @@ func newClients(t *testing.T, s *nightly) *clients {
 // makeClean makes the image of a clean machine. What the Python depends on is of the
 // distro, which the tests have no copy of.
 func (c *clients) makeClean(t *testing.T, s *nightly) {
-	base := strings.Fields(dockerRun(t, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=pybake/base:trixie-*"))[0]
+	base, _ := pinned(t, filepath.Join(s.dir, "pybake.lock"))
 	made := dockerRun(t, "run", "-d", base, "sleep", "600")
 	defer dockerRun(t, "rm", "-f", made)
 	dockerRun(t, "exec", made, "mkdir", "/debs")

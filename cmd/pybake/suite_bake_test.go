@@ -50,7 +50,7 @@ func suiteGate(t *testing.T, b *bakery) {
 	if err := os.MkdirAll(filepath.Join(own.dir, "recipes/python"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	pins, err := os.ReadFile(filepath.Join(b.dir, "baked/pybake.lock"))
+	pins, err := os.ReadFile(b.lockFile())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func wheelsHouse(t *testing.T, b *bakery, z *bazaar) {
 			t.Errorf("check %s: %s", c.Name, c.Detail)
 		}
 	}
-	pins, err := os.ReadFile(filepath.Join(b.dir, "baked", "pybake.lock"))
+	pins, err := os.ReadFile(b.lockFile())
 	if err != nil || !bytes.Contains(pins, []byte("extra_needed-2.0-py3-none-any.whl")) {
 		t.Errorf("what the hook asked for is not pinned: %v", err)
 	}
@@ -106,7 +106,7 @@ PyMODINIT_FUNC PyInit_compiled(void) { return PyModule_Create(&def); }
 
 // plainPip installs a house by hand in a container that the docker command made.
 func plainPip(t *testing.T, b *bakery, made madeHouse) {
-	base := strings.Fields(dockerRun(t, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=pybake/base:trixie-*"))[0]
+	base, _ := pinned(t, b.lockFile())
 	c := dockerRun(t, "run", "-d", base, "sleep", "600")
 	defer dockerRun(t, "rm", "-f", c)
 	dockerRun(t, "exec", c, "mkdir", "/debs")
@@ -175,7 +175,7 @@ func wheelsExplained(t *testing.T, b *bakery, z *bazaar) {
 	_, recipe, _ := strings.Cut(said, "put into recipes/wheels/forgetful.toml:\n")
 	recipe, _, _ = strings.Cut(recipe, "\n")
 	dir := filepath.Join(b.dir, "explained")
-	pins, err := os.ReadFile(filepath.Join(b.dir, "baked", "pybake.lock"))
+	pins, err := os.ReadFile(b.lockFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func wheelsHook(t *testing.T, b *bakery, z *bazaar) {
 	if _, _, status := b.house(z, "hook2.txt", lock); status != 0 {
 		t.Fatalf("status %d", status)
 	}
-	file := filepath.Join(b.dir, "baked", "pybake.lock")
+	file := b.lockFile()
 	pins, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

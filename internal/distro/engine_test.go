@@ -78,24 +78,32 @@ func runTests(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	shared.took = report.steps
+	removeBuilt(ctx) // what a run left that was killed
 	defer removeImages(ctx)
 	return m.Run(), nil
 }
 
 // removeImages removes what stands on the base of the tests, then the base.
 func removeImages(ctx context.Context) {
+	removeBuilt(ctx)
+	removeImage(ctx, BaseRef(shared.target, shared.base.Digest))
+}
+
+func removeBuilt(ctx context.Context) {
 	images, err := shared.engine.Images(ctx, "org.pybake.base="+shared.base.Digest)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "images are left:", err)
 	}
-	var refs []string
 	for _, img := range images {
-		refs = append(refs, img.Tags...)
-	}
-	for _, ref := range append(refs, BaseRef(shared.target, shared.base.Digest)) {
-		if err := shared.engine.RemoveImage(ctx, ref); err != nil {
-			fmt.Fprintf(os.Stderr, "image %s is left: %v\n", ref, err)
+		for _, ref := range img.Tags {
+			removeImage(ctx, ref)
 		}
+	}
+}
+
+func removeImage(ctx context.Context, ref string) {
+	if err := shared.engine.RemoveImage(ctx, ref); err != nil {
+		fmt.Fprintf(os.Stderr, "image %s is left: %v\n", ref, err)
 	}
 }
 
