@@ -94,6 +94,22 @@ class A:
 		source: "import atexit, os\natexit.register(lambda: os._exit(3))",
 	},
 	{
+		name: "ends as others do", step: "build", known: []string{}, ok: []any{[]any{}, "x"},
+		said: []string{"thread of get_requires", "exit of get_requires", "no line end of get_requires", "thread of build_wheel", "exit of build_wheel", "no line end of build_wheel"},
+		source: `import atexit, sys, threading, time
+def later(word):
+    time.sleep(0.2)
+    print("thread of", word)
+def begin(word):
+    threading.Thread(target=later, args=[word]).start()
+    atexit.register(print, "exit of", word)
+    print("no line end of", word, end=" ")
+    sys.stdout = sys.stderr
+def get_requires_for_build_wheel(s): begin("get_requires"); return []
+def build_wheel(d, c=None, m=None): begin("build_wheel"); return "x"
+`,
+	},
+	{
 		name: "prints", step: "requires", ok: []any{"x"}, said: []string{`{"ok": ["fake"]}`, "by a child", "to stderr", "café"},
 		source: `import os, sys
 def get_requires_for_build_wheel(settings):

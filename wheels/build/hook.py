@@ -8,6 +8,7 @@ the import of the backend; the first has a process of its own nonetheless, a for
 build, [what the first returned, what the second returned or null]. The exit status is 0 with "ok", else 1.
 """
 
+import atexit
 import json
 import os
 import sys
@@ -98,7 +99,7 @@ def apart(run):
     if not pid:
         with os.fdopen(text, "w") as f:
             json.dump(run(), f)
-        sys.exit()
+        leave(0)
     status = os.waitpid(pid, 0)[1]
     os.lseek(text, 0, os.SEEK_SET)
     with os.fdopen(text) as f:
@@ -106,6 +107,20 @@ def apart(run):
     if not answer or status:
         return {"hook": REQUIRES, "kind": "died", "error": "the build " + ended_with(status) + (" after its answer" if answer else " without an answer")}
     return json.loads(answer)
+
+
+def leave(status):
+    """Ends the process as sys.exit does, but leaves it to the kernel to take apart what was loaded, which takes Python a
+    fifth of the time of a small build."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    for file in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
+        try:
+            file.flush()
+        except Exception:
+            pass
+    os._exit(status)
 
 
 def ended_with(status):
@@ -154,4 +169,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
