@@ -75,6 +75,20 @@ func (d *Draft) prepare() error {
 // subdirectory logs.
 func (d *Draft) Dir() string { return filepath.Join(d.session, "artifact") }
 
+// AddLog puts a copy of what was written to a file so far into the logs, under this
+// name: "build.log".
+func (d *Draft) AddLog(name string, from *os.File) error {
+	to := filepath.Join(d.Dir(), "logs", name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(from.Name())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
+}
+
 // Scratch makes a directory for what is needed on the way and is no part of the
 // artifact. It goes with the draft.
 func (d *Draft) Scratch(name string) (string, error) {

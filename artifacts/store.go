@@ -181,7 +181,7 @@ func (s *Store) Verify(ctx context.Context, a *Artifact) error {
 	}
 	changed := parallel(len(found.Files), func(i int) error {
 		f := found.Files[i]
-		_, sum, err := hashFile(ctx, filepath.Join(found.Dir, f.Path))
+		_, sum, err := HashFile(ctx, filepath.Join(found.Dir, f.Path))
 		if errors.Is(err, fs.ErrNotExist) {
 			return damaged(f.Path, fs.ErrNotExist)
 		}

@@ -61,7 +61,7 @@ func (t tree) settle(ctx context.Context, root string) ([]File, error) {
 			return err
 		}
 		files[i].Path = t.files[i]
-		files[i].Size, files[i].SHA256, err = hashFile(ctx, path)
+		files[i].Size, files[i].SHA256, err = HashFile(ctx, path)
 		return err
 	})
 	if err != nil {
@@ -107,7 +107,8 @@ func writeFile(path string, data []byte) error {
 	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 }
 
-func hashFile(ctx context.Context, path string) (size int64, sum string, err error) {
+// HashFile is the size of a file in bytes, and its SHA-256 in hex.
+func HashFile(ctx context.Context, path string) (size int64, sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, "", err

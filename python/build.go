@@ -49,7 +49,7 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*artifacts.Artifact, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w\nlog: %s", err, log.Name())
 	}
-	if err := copyLog(log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
+	if err := draft.AddLog("build.log", log); err != nil {
 		return nil, err
 	}
 	return draft.Publish(ctx, artifacts.Manifest{
@@ -169,7 +169,7 @@ func (b *Builder) checkProfile(ctx context.Context, p *Plan) error {
 	if dir == "" {
 		return fmt.Errorf("%s: %w", p.Name, ErrProfileLost)
 	}
-	found, err := hashFile(filepath.Join(dir, profileFile))
+	found, err := profileDigest(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -197,17 +197,6 @@ func (b *Builder) openLog(p *Plan, job string) (*os.File, error) {
 		return nil, fmt.Errorf("log of %s: %w", p.Name, err)
 	}
 	return f, nil
-}
-
-func copyLog(log *os.File, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	text, err := os.ReadFile(log.Name())
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, text, 0o644)
 }
 
 // digest is a SHA-256 that prints as "sha256:…".

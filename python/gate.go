@@ -188,7 +188,7 @@ func (s *suite) pass(ctx context.Context) (*artifacts.Artifact, error) {
 		return nil, fmt.Errorf("%w\nlog: %s", &CheckError{Name: p.Name, Failed: []artifacts.Check{check}}, log.Name())
 	}
 	s.b.Report.Note("%s: test suite: %s", p.Name, check.Detail)
-	if err := copyLog(log, filepath.Join(draft.Dir(), "logs", "suite.log")); err != nil {
+	if err := draft.AddLog("suite.log", log); err != nil {
 		return nil, err
 	}
 	return draft.Publish(ctx, artifacts.Manifest{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -101,8 +100,14 @@ func (b *Builder) Train(ctx context.Context, p *Plan) (pin project.ProfilePin, e
 	if err != nil {
 		return pin, err
 	}
-	pin.Digest, err = hashFile(filepath.Join(dir, profileFile))
+	pin.Digest, err = profileDigest(ctx, dir)
 	return pin, err
+}
+
+// profileDigest is the digest of the profile in a directory of the store.
+func profileDigest(ctx context.Context, dir string) (string, error) {
+	_, sum, err := artifacts.HashFile(ctx, filepath.Join(dir, profileFile))
+	return "sha256:" + sum, err
 }
 
 // takeShipped puts the profile of the recipes into the store, if it was learned under
@@ -226,17 +231,4 @@ func (b *Builder) usePrepared(ctx context.Context, p *Plan, j *job) (found bool,
 		}
 	}
 	return true, nil
-}
-
-func hashFile(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	hash := newHash()
-	if _, err := io.Copy(hash, f); err != nil {
-		return "", err
-	}
-	return hash.String(), nil
 }

@@ -148,7 +148,7 @@ func (b *Builder) findApp(ctx context.Context, p *Plan) (*task, *AppWheel, error
 	if err != nil {
 		return t, nil, err
 	}
-	w, err := t.fromStore(a)
+	w, err := t.fromStore(ctx, a)
 	if err != nil {
 		return t, nil, err
 	}

@@ -189,7 +189,7 @@ func (b *Builder) make(ctx context.Context, p *Plan) (*artifacts.Artifact, error
 	if err != nil {
 		return nil, err
 	}
-	if err := copyLog(log, filepath.Join(draft.Dir(), "logs", "house.log")); err != nil {
+	if err := draft.AddLog("house.log", log); err != nil {
 		return nil, err
 	}
 	return draft.Publish(ctx, artifacts.Manifest{
@@ -385,13 +385,6 @@ func logName(w io.Writer) string {
 		return f.Name()
 	}
 	return ""
-}
-
-func copyLog(log *os.File, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	return copyFile(to, log.Name())
 }
 
 // toFetch is a pinned wheel of a build environment as the cache knows it.

@@ -68,7 +68,7 @@ func (b *Builder) identify(ctx context.Context, p *Plan, s *source, pins *projec
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", pkg.File, artifacts.ErrNotFound)
 	}
-	digits, err := hashFile(got.Path)
+	_, digits, err := artifacts.HashFile(ctx, got.Path)
 	s.digest = "sha256:" + digits
 	return nil, err
 }
@@ -97,7 +97,7 @@ func (t *task) open(ctx context.Context, got fetch.Got) (err error) {
 	}
 	digits := got.File.SHA256
 	if digits == "" {
-		if digits, err = hashFile(got.Path); err != nil {
+		if _, digits, err = artifacts.HashFile(ctx, got.Path); err != nil {
 			return err
 		}
 	}

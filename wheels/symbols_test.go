@@ -43,7 +43,7 @@ func TestSymbols(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"web_shop-1.0-py3-none-any.whl": string(wheel), symbols: "text"})
 	k := &task{source: src, b: &Builder{}, p: p}
-	w, err := k.fromStore(&artifacts.Artifact{Dir: dir, Manifest: artifacts.Manifest{Files: []artifacts.File{
+	w, err := k.fromStore(t.Context(), &artifacts.Artifact{Dir: dir, Manifest: artifacts.Manifest{Files: []artifacts.File{
 		{Path: symbols}, {Path: "web_shop-1.0-py3-none-any.whl", SHA256: fmt.Sprintf("%x", sha256.Sum256(wheel))},
 	}}})
 	if err != nil {

@@ -182,7 +182,7 @@ func (t *task) found(ctx context.Context) (*Wheel, error) {
 		}
 		a, err := t.b.Store.Find(KindWheel, key)
 		if err == nil {
-			return t.fromStore(a)
+			return t.fromStore(ctx, a)
 		}
 		if damaged, ok := errors.AsType[*artifacts.DamagedError](err); ok {
 			t.b.Report.Note("%v: building it again", damaged)
@@ -194,13 +194,13 @@ func (t *task) found(ctx context.Context) (*Wheel, error) {
 }
 
 // fromStore reads a wheel of the store.
-func (t *task) fromStore(a *artifacts.Artifact) (*Wheel, error) {
+func (t *task) fromStore(ctx context.Context, a *artifacts.Artifact) (*Wheel, error) {
 	i := slices.IndexFunc(a.Files, func(f artifacts.File) bool { return strings.HasSuffix(f.Path, ".whl") })
 	if i < 0 {
 		return nil, fmt.Errorf("%s: no wheel in it", a.Dir)
 	}
 	t.step = "check"
-	w, err := t.b.read(t.p, t.pkg, filepath.Join(a.Dir, a.Files[i].Path), a.Files[i].Path, true)
+	w, err := t.b.read(ctx, t.p, t.pkg, filepath.Join(a.Dir, a.Files[i].Path), a.Files[i].Path, true)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +245,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err != nil {
 		return nil, err
 	}
-	if err := copyLog(t.log, filepath.Join(draft.Dir(), "logs", "build.log")); err != nil {
+	if err := draft.AddLog("build.log", t.log); err != nil {
 		return nil, err
 	}
 	if t.rust.digest != "" {
@@ -279,7 +279,7 @@ func (t *task) make(ctx context.Context, jobs int, started time.Time) (*Wheel, e
 	if err != nil {
 		return nil, err
 	}
-	return t.fromStore(a)
+	return t.fromStore(ctx, a)
 }
 
 // compile runs the build and leaves the canonical wheel in the draft, with its symbols
@@ -303,7 +303,7 @@ func (t *task) compile(ctx context.Context, jobs int, draft *artifacts.Draft) (*
 	if err := t.rewrite(path, raw, name); err != nil {
 		return nil, err
 	}
-	w, err := t.b.read(t.p, t.pkg, path, name, true)
+	w, err := t.b.read(ctx, t.p, t.pkg, path, name, true)
 	if err != nil {
 		return nil, err
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 
+	"github.com/pybake/pybake/artifacts"
 	"github.com/pybake/pybake/internal/engine"
 	"github.com/pybake/pybake/internal/fetch"
 	"github.com/pybake/pybake/wheels/build"
@@ -103,7 +103,7 @@ func (b *Builder) wheel(ctx context.Context, p *Plan, pkg *Package, fetching cha
 		return nil, failure(pkg, "check", "", err)
 	}
 	defer release()
-	w, err := b.read(p, pkg, got.Path, got.File.Name, false)
+	w, err := b.read(ctx, p, pkg, got.Path, got.File.Name, false)
 	if err != nil {
 		return nil, failure(pkg, "check", "", err)
 	}
@@ -112,7 +112,7 @@ func (b *Builder) wheel(ctx context.Context, p *Plan, pkg *Package, fetching cha
 }
 
 // read reads and checks a wheel.
-func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*Wheel, error) {
+func (b *Builder) read(ctx context.Context, p *Plan, pkg *Package, path, name string, built bool) (*Wheel, error) {
 	facts, err := whl.Read(path, name)
 	if err != nil {
 		return nil, err
@@ -131,15 +131,11 @@ func (b *Builder) read(p *Plan, pkg *Package, path, name string, built bool) (*W
 	if len(found.Problems) > 0 {
 		return nil, &whl.BadError{File: name, Problems: found.Problems}
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
 	w := &Wheel{
-		Name: facts.Name.Name, Version: facts.Name.Version.String(), File: name, Size: info.Size(),
+		Name: facts.Name.Name, Version: facts.Name.Version.String(), File: name,
 		Bundled: facts.Bundled, SBOMs: facts.SBOMs, Notes: slices.Concat(facts.Notes, found.Notes), path: path, facts: facts,
 	}
-	w.SHA256, err = hashFile(path)
+	w.Size, w.SHA256, err = artifacts.HashFile(ctx, path)
 	return w, err
 }
 

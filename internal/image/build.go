@@ -258,7 +258,7 @@ func (b *Builder) publish(ctx context.Context, p *Plan, img *Image, checks []art
 	if err := writeJSON(filepath.Join(draft.Dir(), reportFile), b.report); err != nil {
 		return nil, err
 	}
-	if err := copyLog(log, filepath.Join(draft.Dir(), "logs", "image.log")); err != nil {
+	if err := draft.AddLog("image.log", log); err != nil {
 		return nil, err
 	}
 	labels := map[string]string{"image": img.Name, "distro": p.req.Target.Distro.Codename, "arch": img.Arch, "proved": p.proof()}
@@ -332,15 +332,4 @@ func (b *Builder) openLog(p *Plan) (*os.File, error) {
 		return nil, fmt.Errorf("log: %w", err)
 	}
 	return os.Create(filepath.Join(dir, "image.log"))
-}
-
-func copyLog(log *os.File, to string) error {
-	text, err := os.ReadFile(log.Name())
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(to, text, 0o644)
 }
