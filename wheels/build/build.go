@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -177,8 +178,13 @@ func (r *Run) add(wheels []Wheel) error {
 	if err := r.install(wheels); err != nil {
 		return err
 	}
-	r.wheels = slices.Concat(r.wheels, wheels)
+	r.wheels = inOrder(slices.Concat(r.wheels, wheels))
 	return nil
+}
+
+// inOrder sorts wheels: an environment is the same whatever came to it first.
+func inOrder(wheels []Wheel) []Wheel {
+	return slices.SortedFunc(slices.Values(wheels), func(a, b Wheel) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // unprepare has the run go on without what an image has: nothing can be added to that.

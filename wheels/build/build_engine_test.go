@@ -174,7 +174,7 @@ func tailOf(err error) []string {
 // requirements are importable and have programs, as soon as they are added.
 func requirements(t *testing.T, b *Builder) {
 	job := backend(`
-import subprocess
+import os, subprocess
 def get_requires_for_build_wheel(settings=None):
     import first
     got = [first.x]
@@ -184,8 +184,11 @@ def get_requires_for_build_wheel(settings=None):
     except ImportError:
         got += ["no second"]
     from importlib.metadata import version
+    print("environment", os.environ["PATH"].split(":")[0])
     return got + [version("first")]
 `)
+	var log bytes.Buffer
+	job.Log = &log
 	job.Wheels = []Wheel{makeWheel(t, "first-1.5-py3-none-any.whl",
 		member{"first.py", "x = 'first'\n", 0}, member{"first-1.5.dist-info/METADATA", "Metadata-Version: 2.1\nName: first\nVersion: 1.5\n", 0})}
 	r := start(t, b, job)
@@ -205,11 +208,24 @@ def get_requires_for_build_wheel(settings=None):
 	if err := r.Add(t.Context(), []Wheel{second}); err == nil {
 		t.Error("added twice")
 	}
+	// An environment is the same whatever came to it first.
+	grown := lastEnvironment(log.String())
+	job.Wheels = []Wheel{second, job.Wheels[0]}
+	requires(t, start(t, b, job))
+	if whole := lastEnvironment(log.String()); whole != grown || !strings.HasPrefix(grown, "/build-env/") {
+		t.Errorf("%s, and after an addition %s", whole, grown)
+	}
 	// A wheel that is none is no failure of the build, and leaves no container.
 	job.Wheels = []Wheel{{Path: os.DevNull, Name: "none-1-py3-none-any.whl"}}
 	if _, err := b.Start(t.Context(), job); err == nil || tailOf(err) != nil || !strings.Contains(err.Error(), "build requirement none-1-py3-none-any.whl: zip: not a valid zip file") {
 		t.Error(err)
 	}
+}
+
+// lastEnvironment is the last one that a log tells of.
+func lastEnvironment(log string) string {
+	line, _, _ := strings.Cut(log[strings.LastIndex(log, "environment ")+len("environment "):], "\n")
+	return line
 }
 
 // rebuild asks the backend only if it has not built, and only believes that it needs

@@ -29,6 +29,7 @@ func (b *Builder) Prepare(ctx context.Context, ref string, labels map[string]str
 	if err := (&Run{installed: map[string]string{}}).install(wheels); err != nil {
 		return nil, err
 	}
+	wheels = inOrder(wheels)
 	name, _, err := b.environments().name(wheels)
 	if err != nil {
 		return nil, err
