@@ -50,6 +50,16 @@ step_configure() {
 		s/-ffat-lto-objects/-fno-fat-lto-objects/
 		s/-flto( |\$)/-flto=auto\1/
 	}" Makefile
+	[ ! -e setup.py ] || relative
+}
+
+# What counts the training has for a file goes by its path, and up to 3.11 setup.py gives that of its extension modules
+# from the root. These are the paths from here: another directory has the same ones.
+relative() {
+	sed -i "/^    def build_extension(self, ext):\$/a\\
+        for of, name in (ext, 'sources'), (ext, 'include_dirs'), (self.compiler, 'include_dirs'):\\
+            setattr(of, name, [os.path.relpath(p) if (p + '/').startswith('$SRC/') else p for p in getattr(of, name)])" setup.py
+	grep -q os.path.relpath setup.py
 }
 
 # Modules that are linked in are not looked up and opened when they are imported, and LTO sees both sides of every call.
