@@ -686,7 +686,7 @@ def compiler():
     tree = ast.parse(SOURCE)
     compile(tree, "workload", "exec")
     sum(1 for _ in ast.walk(tree))
-    list(tokenize.generate_tokens(io.StringIO(SOURCE[:6000]).readline))
+    list(itertools.islice(tokenize.generate_tokens(io.StringIO(SOURCE).readline), 1200))
     eval("1 + 2 * x", {"x": 3}), exec("a = [i for i in range(10)]", {})
 
 
