@@ -197,12 +197,14 @@ func (m *Maker) sh(ctx context.Context, c *engine.Container, script string, args
 // (>= 2.6.2) but it is not installable".
 var unmet = pattern.New(`^ \S+ : (Pre-)?Depends: |^ +(Pre-)?Depends: `)
 
-// lastErrors picks apt's own complaint out of what it printed.
+// lastErrors picks apt's own complaint out of what it printed. What it says at once of a
+// file ("Err:6 …") it says again at the end, with the reason.
 func lastErrors(out string) string {
 	var errs []string
 	lines := strings.Split(strings.TrimSpace(out), "\n")
+	again := strings.Contains(out, "\nE: Failed to fetch ")
 	for _, l := range lines {
-		if strings.HasPrefix(l, "E: ") || strings.HasPrefix(l, "Err:") {
+		if strings.HasPrefix(l, "E: ") || strings.HasPrefix(l, "Err:") && !again {
 			errs = append(errs, strings.TrimPrefix(l, "E: "))
 		} else if unmet.MatchString(l) {
 			errs = append(errs, strings.Join(strings.Fields(l), " "))

@@ -118,6 +118,10 @@ func TestLastErrors(t *testing.T) {
 			"Err:2 http://deb.example.org trixie Release",
 		},
 		{
+			"a file", "Err:6 http://deb.example.org trixie/main amd64 x amd64 1\n  404  Not Found\nE: Failed to fetch http://deb.example.org/x.deb  404  Not Found\n",
+			"Failed to fetch http://deb.example.org/x.deb  404  Not Found",
+		},
+		{
 			"unmet", "The following packages have unmet dependencies:\n libpq5 : Depends: libldap2 (>= 2.6.2) but it is not installable\n" +
 				"          Depends: libssl3t64 (>= 3.4.0)\nE: held broken packages.\n",
 			"libpq5 : Depends: libldap2 (>= 2.6.2) but it is not installable; Depends: libssl3t64 (>= 3.4.0); held broken packages.",
