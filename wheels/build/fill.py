@@ -57,11 +57,10 @@ def unpack(dir):
     return said.decode("utf-8", "replace")[:4000] or "tar ended with status %d" % tar.returncode
 
 
-def compile_all(dir):
-    """Bytecode that is believed without a look at the source, by as many processes as there are processors: the first
-    builds wait for it. A file that is no Python of this series stays without."""
+def compile_all(dir, processes):
+    """Bytecode that is believed without a look at the source. A file that is no Python of this series stays without."""
     files = [os.path.join(at, name) for at, _, names in os.walk(dir) for name in names if name.endswith(".py")]
-    parts = min(len(os.sched_getaffinity(0)), 1 + len(files) // 20)
+    parts = min(processes, 1 + len(files) // 20)
     others = [begin(lambda: compile_some(files[i::parts])) for i in range(1, parts)]
     compile_some(files[::parts])
     error = "".join(ended(*other) for other in others)
@@ -100,14 +99,14 @@ def link(old, new):
 def wheel(root, request):
     dir = os.path.join(root, ".wheels", request["wheel"])
     error = unpack(dir)
-    return error, lambda: compile_all(dir)
+    return error, lambda processes: compile_all(dir, processes)
 
 
 def environment(root, request):
     env = os.path.join(root, request["env"])
     error = unpack(env + ".part")
 
-    def finish():
+    def finish(_):
         link_all([os.path.join(root, ".wheels", w) for w in request["wheels"]], env + ".part")
         os.rename(env + ".part", env)
 
@@ -153,7 +152,9 @@ def main(root):
             if error:
                 answer(request["id"], error)
             else:
-                fd, pid = begin(rest)
+                # The first builds wait for it. Beside others one process does: their number has a limit.
+                processes = 1 if running else min(8, len(os.sched_getaffinity(0)))
+                fd, pid = begin(lambda: rest(processes))
                 running[fd] = request["id"], pid
 
 

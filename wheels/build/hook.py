@@ -110,8 +110,7 @@ def apart(run):
 
 
 def leave(status):
-    """Ends the process as sys.exit does, but leaves it to the kernel to take apart what was loaded, which takes Python a
-    fifth of the time of a small build."""
+    """Ends the process as sys.exit does, but leaves it to the kernel to take apart what was loaded."""
     if "threading" in sys.modules:
         sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
