@@ -108,9 +108,9 @@ func (b *Builder) stage(ctx context.Context, p *Plan, image, dir string, log io.
 			return nil, err
 		}
 	}
-	steps := []string{"configure", "freeze", "compile", "shared", "install", "bytecode", "strip"}
+	steps := []string{"configure", "freeze", "compile", "install", "bytecode", "strip"}
 	if p.plain() {
-		steps = []string{"configure", "compile", "shared", "install", "bytecode", "strip"}
+		steps = []string{"configure", "compile", "install", "bytecode", "strip"}
 	} else {
 		profile, err := b.findFiles(ctx, KindProfile, p.profileInputs())
 		if err != nil {

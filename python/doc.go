@@ -10,7 +10,7 @@
 //	          frozen modules made on the way, are an artifact of kind
 //	          "python-profile", pinned by hash. One that lacks counts for more
 //	          than 400 functions of the source is learned again
-//	build     a job: configure, compile, shared, install, bytecode, strip
+//	build     a job: configure, compile, install, bytecode, strip
 //	package   the staged tree is divided by packages.toml; Depends come from
 //	          dpkg-shlibdeps in the builder; nfpm writes the .deb files
 //	prove     fresh containers of the base image, with no compiler and no

@@ -1,7 +1,7 @@
 #!/bin/sh
 # One step of a CPython job, run inside the builder container as an ordinary user with no network.
 #
-#   job.sh STEP          configure | train | profile | freeze | compile | shared | install | bytecode | strip
+#   job.sh STEP          configure | train | profile | freeze | compile | install | bytecode | strip
 #
 # Read from the environment:
 #   SRC       the extracted source, also the build directory        /build/src
@@ -80,9 +80,11 @@ run_configure() {
 	linked > Modules/Setup.local
 	[ "$MODE" = full ] && set -- --enable-optimizations --with-lto || set --
 	# Fortify and its friends are preprocessor flags: for the interpreter's own files, not for what users compile.
+	# Variables of a thread (the state of the interpreter's, asked for everywhere) are at a fixed place from the start, also
+	# for libpython, which would call a function for each look at one.
 	# shellcheck disable=SC2086 # one word each
 	./configure --prefix="$PREFIX" "$@" $CONFIGURE CC=gcc CXX=g++ \
-		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $RECIPE_CFLAGS -fPIC $map" \
+		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $RECIPE_CFLAGS -fPIC -ftls-model=initial-exec $map" \
 		LDFLAGS_NODIST="$(hardening LDFLAGS) $map"
 }
 
@@ -163,21 +165,41 @@ build() {
 		CFLAGS_NODIST="$use" LDFLAGS_NODIST="$use"
 }
 
+# Rules beside those of CPython's Makefile.
+#
+# ceval and sre jump from one opcode to the next through a table. What gcse finds in common among hundreds of opcodes
+# takes the registers from what all of them use, and GCC's manual advises against it.
+#
+# Code is generated once, for libpython, and linked twice: position independent and with the same exports, it does for
+# the program, where the linker turns the ways through GOT and PLT into direct ones.
+rules() {
+	# What the linker had in the end: what LTO made, the debug information that it took from the objects, and objects that
+	# never were for LTO.
+	generated="sed -n 's,^LOAD \([^/].*\.o\)\$\$,\1,p' libpython.map | xargs grep -L '\.gnu\.lto_'"
+	cat <<- EOF
+		Python/ceval.o Modules/_sre.o Modules/_sre/sre.o: override CFLAGS_NODIST += -fno-gcse
+		libpython$ABI.so: private override INSTSONAME = $soname
+		libpython$ABI.so: private override LDLIBRARY = libpython$ABI.so
+	EOF
+	[ "$MODE" = plain ] || cat <<- EOF
+		libpython$ABI.so: private override LDFLAGS_NODIST += -save-temps -Wl,-Map=libpython.map
+		python: libpython$ABI.so
+		python: private override LINK_PYTHON_OBJS = \$(shell $generated)
+		python: private override BLDLIBRARY = \$(LINK_PYTHON_OBJS)
+	EOF
+}
+
 step_compile() {
 	# The frozen modules are here already when there is a profile, and count as newer than what they are made of.
 	find Python/frozen_modules Python/deepfreeze -type f -name '*.[ch]' -exec touch {} + 2>/dev/null || true
+	{ cat Makefile && rules; } > Makefile.build
 	# -o: a program of the tests that is not installed, and takes as long to link as the interpreter.
-	build -j"$JOBS" -o Programs/_testembed build_all
-	# shellcheck disable=SC2086 # one word each
-	./python -S -c 'import sys; left = set(sys.argv[1:]) - set(sys.builtin_module_names); left and sys.exit("not linked in: %s" % left)' $BUILTIN
-}
-
-# The shared libpython for embedders, from the objects of the interpreter.
-step_shared() {
-	build libpython"$ABI".so INSTSONAME="$soname" LDLIBRARY=libpython"$ABI".so
+	build -f Makefile.build -j"$JOBS" -o Programs/_testembed build_all libpython"$ABI".so
 	# There is no stable ABI with other flags.
 	[ "$ABI" != "$SERIES" ] ||
 		gcc -shared -Wl,--no-as-needed $(hardening LDFLAGS) -Wl,-hlibpython3.so -o libpython3.so "$soname"
+	# shellcheck disable=SC2086 # one word each
+	./python -S -c 'import sys; left = set(sys.argv[1:]) - set(sys.builtin_module_names); left and sys.exit("not linked in: %s" % left)' $BUILTIN
 }
 
 step_install() {
@@ -276,7 +298,7 @@ step_strip() {
 }
 
 case $1 in
-configure | train | profile | freeze | compile | shared | install | bytecode | strip) "step_$1" ;;
+configure | train | profile | freeze | compile | install | bytecode | strip) "step_$1" ;;
 *)
 	echo "job.sh: unknown step $1" >&2
 	exit 2
