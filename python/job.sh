@@ -83,7 +83,7 @@ run_configure() {
 	# Variables of a thread (the state of the interpreter's, asked for everywhere) are at a fixed place from the start, also
 	# for libpython, which would call a function for each look at one.
 	# shellcheck disable=SC2086 # one word each
-	./configure --prefix="$PREFIX" "$@" $CONFIGURE CC=gcc CXX=g++ \
+	CONFIG_SHELL=/bin/sh ./configure --prefix="$PREFIX" "$@" $CONFIGURE CC=gcc CXX=g++ \
 		CFLAGS_NODIST="$(hardening CPPFLAGS) $(hardening CFLAGS) $RECIPE_CFLAGS -fPIC -ftls-model=initial-exec $map" \
 		LDFLAGS_NODIST="$(hardening LDFLAGS) $map"
 }
