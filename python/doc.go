@@ -41,27 +41,47 @@
 //	              forty small programs for the same time each. With it, with the
 //	              modules linked in and with hot-bb-count-ws-permille=999:
 //	              json_loads 0.99, json_dumps 0.99, pickle_dict 0.86, telco 0.93,
-//	              unpickle_list 1.02; 0.995 over 46 benchmarks.
+//	              unpickle_list 1.02.
 //	modules       Linked into the interpreter, as the recipe's builtin says: the
-//	              import of ten common modules 0.91, before 0.95. The start with
-//	              -c pass is still behind: i 1.033, before 1.050; with -I -S
-//	              i 1.063, before 1.080.
+//	              import of ten common modules 0.91, before 0.95.
+//	-fno-gcse     For ceval and sre. What GCC found in common among all opcodes was in
+//	              registers, and what each of them needs (the next instruction, the
+//	              frame) was not: 2,124 accesses to the stack in the eval loop, now
+//	              851. 0.958 over 53 benchmarks from 0.977, nbody 1.04 from 1.14; i of
+//	              regexes 0.905 of what they were.
+//	one code      For program and libpython, position independent. It costs 1.6 % by
+//	for both      itself, nearly all of it for variables of a thread, each look at
+//	              which was a call; with -ftls-model=initial-exec it costs nothing
+//	              that can be told (0.953 and 0.952 over 19 benchmarks, i 1.006). The
+//	              build takes 52 s less.
 //	indirect      -fcf-protection=return in place of full: no landing pad for every
 //	branches      opcode. i of nbody 1.086 from 1.120, of richards 1.065 from 1.093;
 //	              no difference in time. Linux uses none of them in programs; shadow
 //	              stacks stay.
-//	-O2           For ceval.c alone, even without its counts, which did not fit any
-//	              more: i of nbody 1.018, of richards 1.054, of generators 1.036
-//	              from 1.063. It asks for a training with the same option, and that
-//	              did not fit either; left out.
-//	-fno-plt      In all of these builds but the first, and never measured apart;
-//	              left out.
-//	position      Debian's interpreter is not position independent, and so jumps by
-//	              a table at a fixed address, one instruction where ours has two or
-//	              three, and has none of the 22,000 relocations at its start. Ours
-//	              stays hardened.
 //
-// Not tried: BOLT, clang with tail calls, -fprofile-partial-training.
+// What gave nothing, and was left out; figures are ratios to the build without:
+//
+//	-O2           In place of -O3 for everything, with a training of its own: i 1.08,
+//	              of a start 1.09.
+//	no LTO        For everything: i 1.05, of a start 1.09. For ceval alone: richards
+//	              1.05, fib 1.05; spectral_norm 0.97.
+//	partitions    One or six of LTO's in place of 97: within the noise, and one takes
+//	              104 s to link, not 52.
+//	ceval         With -fno-crossjumping, -fno-tree-pre or a greater
+//	              max-goto-duplication-insns: i 0.998 to 1.000. Without the loop
+//	              optimisations of -O3: i 1.004.
+//	-fno-plt      i 0.999.
+//	RELR          Packed relocations: no fewer instructions at the start.
+//
+// What is left to Debian's, which is not position independent: it jumps by a table
+// at a fixed address, has none of the 22,000 relocations at its start and looks its
+// 480 functions of libraries up when they are called (i 0.027 of a start with -I -S),
+// and it is compiled with -fstack-protector, not -strong (i 0.988 of ours; of a start
+// 0.983). Ours stays hardened.
+//
+// Not tried: BOLT, for which the distro's package brings 2 GB, and of whose version
+// 19 CPython's configure says that it has to leave the eval loop alone; clang with
+// tail calls.
 //
 // logging of Debian's 3.13.5 is not upstream's, so that its benchmarks compare
 // nothing.
