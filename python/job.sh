@@ -172,6 +172,8 @@ build() {
 #
 # Code is generated once, for libpython, and linked twice: position independent and with the same exports, it does for
 # the program, where the linker turns the ways through GOT and PLT into direct ones.
+#
+# A module that is a file of its own has nothing to be optimised with when it is linked.
 rules() {
 	# What the linker had in the end: what LTO made, the debug information that it took from the objects, and objects that
 	# never were for LTO.
@@ -181,7 +183,9 @@ rules() {
 		libpython$ABI.so: private override INSTSONAME = $soname
 		libpython$ABI.so: private override LDLIBRARY = libpython$ABI.so
 	EOF
+	own=$(sed -nE 's/^(Modules[^:]*\.o):.* \$\(PY_STDMODULE_CFLAGS\) \$\(CCSHARED\) .*/\1/p' Makefile | tr '\n' ' ')
 	[ "$MODE" = plain ] || cat <<- EOF
+		${own:+$own: override CCSHARED += -fno-lto}
 		libpython$ABI.so: private override LDFLAGS_NODIST += -save-temps -Wl,-Map=libpython.map
 		python: libpython$ABI.so
 		python: private override LINK_PYTHON_OBJS = \$(shell $generated)
@@ -255,16 +259,16 @@ step_bytecode() {
 
 # Symbols go to files named by build id, where gdb looks: /usr/lib/debug/.build-id/ab/cdef….debug
 step_strip() {
-	find "$DESTDIR" -type f \( -perm -u+x -o -name '*.so*' \) | LC_ALL=C sort | while read -r file; do
-		id=$(readelf -n "$file" 2>/dev/null | sed -n 's/.*Build ID: //p')
-		[ -n "$id" ] || continue
+	find "$DESTDIR" -type f \( -perm -u+x -o -name '*.so*' \) | LC_ALL=C sort | xargs -d '\n' -n 1 -P "$JOBS" sh -euc '
+		id=$(readelf -n "$1" 2>/dev/null | sed -n "s/.*Build ID: //p")
+		[ -n "$id" ] || exit 0
 		debug=$DESTDIR/usr/lib/debug/.build-id/$(printf %.2s "$id")/${id#??}.debug
 		mkdir -p "${debug%/*}"
-		objcopy --only-keep-debug --compress-debug-sections "$file" "$debug"
+		objcopy --only-keep-debug --compress-debug-sections "$1" "$debug"
 		chmod 0644 "$debug"
-		strip --strip-unneeded --remove-section=.comment --remove-section=.note "$file"
-		echo "$id ${file#"$DESTDIR"}"
-	done
+		strip --strip-unneeded --remove-section=.comment --remove-section=.note "$1"
+		echo "$id ${1#"$DESTDIR"}"
+	' strip
 	gdb=$DESTDIR/usr/share/gdb/auto-load$PREFIX/bin
 	mkdir -p "$gdb"
 	{
