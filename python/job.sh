@@ -195,7 +195,7 @@ rules() {
 
 step_compile() {
 	# The frozen modules are here already when there is a profile, and count as newer than what they are made of.
-	find Python/frozen_modules Python/deepfreeze -type f -name '*.[ch]' -exec touch {} + 2>/dev/null || true
+	find Python/frozen_modules Python/deepfreeze -type f -name '*.[ch]' -exec touch -r Makefile {} + 2>/dev/null || true
 	{ cat Makefile && rules; } > Makefile.build
 	# -o: a program of the tests that is not installed, and takes as long to link as the interpreter.
 	build -f Makefile.build -j"$JOBS" -o Programs/_testembed build_all libpython"$ABI".so
@@ -208,7 +208,7 @@ step_compile() {
 
 step_install() {
 	# Bytecode is made once, later and in a fixed order; and what is built already needs no training first.
-	sed -E 's#-Wi( -OO?)? \$\(DESTDIR\)\$\(LIBDEST\)/compileall\.py#-c pass#; s/^all:.*/all:/' Makefile > Makefile.install
+	sed -E 's#-Wi( -OO?)? \$\(DESTDIR\)\$\(LIBDEST\)/compileall\.py#-c pass#; s/^all:.*/all:/' Makefile.build > Makefile.install
 	build -f Makefile.install install DESTDIR="$DESTDIR" ENSUREPIP=no
 	prefix=$DESTDIR$PREFIX
 	install -m 0644 "$soname" "$prefix/lib/"
