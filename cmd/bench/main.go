@@ -58,9 +58,11 @@
 // images of their compilers. The store has nothing but the profile, neither configured files nor
 // a Python. What is compared:
 //
-//	stored bundle   until the packages are there, which the peer does not make
-//	training first  the same with --retrain
-//	proved          the whole of it, with all checks
+//	stored profile  until the packages are there, which the peer does not make
+//	bundle          the same again, with the configured files and frozen modules that the
+//	                first build stored
+//	training first  as stored profile, with --retrain
+//	proved          the whole of the first, with all checks
 //
 // # Refresh
 //

@@ -166,7 +166,7 @@ func (b *pythonBench) peer(ctx context.Context, _ int) error {
 // fromBundle builds with the profile of the store alone, as the first time of a release, and then with what
 // that stored beside it, as when the same source is built again.
 func (b *pythonBench) fromBundle(ctx context.Context, round int) error {
-	dir, err := b.storeWithout(ctx, fmt.Sprint("store-", round), python.Kind, python.KindPrepared)
+	dir, err := b.profileStore(ctx, fmt.Sprint("store-", round))
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (b *pythonBench) fromBundle(ctx context.Context, round int) error {
 
 // fromNothing trains first.
 func (b *pythonBench) fromNothing(ctx context.Context, round int) error {
-	dir, err := b.storeWithout(ctx, fmt.Sprint("trained-", round), python.Kind, python.KindPrepared)
+	dir, err := b.profileStore(ctx, fmt.Sprint("trained-", round))
 	if err != nil {
 		return err
 	}
@@ -194,17 +194,13 @@ func (b *pythonBench) fromNothing(ctx context.Context, round int) error {
 	return err
 }
 
-// storeWithout copies the store without the artifacts of some kinds.
-func (b *pythonBench) storeWithout(ctx context.Context, name string, kinds ...string) (dir string, err error) {
+// profileStore copies the store without Pythons and what their builds prepared: the profile stays.
+func (b *pythonBench) profileStore(ctx context.Context, name string) (dir string, err error) {
 	dir = filepath.Join(b.dir, name)
-	return dir, errors.Join(b.copyStore(ctx, b.store, dir), removeKinds(dir, kinds...))
-}
-
-func removeKinds(store string, kinds ...string) (err error) {
-	for _, kind := range kinds {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(store, kind)), os.RemoveAll(filepath.Join(store, "artifacts", kind)))
+	if err := b.copyStore(ctx, b.store, dir); err != nil {
+		return "", err
 	}
-	return err
+	return dir, removeKinds(dir, python.Kind, python.KindPrepared)
 }
 
 // bake runs pybake python and returns the seconds of its steps until the packages were there, and of the whole.

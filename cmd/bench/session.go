@@ -124,6 +124,14 @@ func (s *session) copyStore(ctx context.Context, from, to string) error {
 	return err
 }
 
+// removeKinds removes the artifacts of some kinds from a copy of a store.
+func removeKinds(store string, kinds ...string) (err error) {
+	for _, kind := range kinds {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(store, kind)), os.RemoveAll(filepath.Join(store, "artifacts", kind)))
+	}
+	return err
+}
+
 // downloads is the directory of pybake's downloads.
 func downloads() (string, error) {
 	dir := os.Getenv("PYBAKE_CACHE")

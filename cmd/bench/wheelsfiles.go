@@ -106,11 +106,7 @@ func (b *wheelsBench) makeStore(ctx context.Context) error {
 	if err := b.copyStore(ctx, b.store, b.ownStore()); err != nil {
 		return err
 	}
-	var errs []error
-	for _, kind := range []string{wheels.Kind, wheels.KindWheel} {
-		errs = append(errs, os.RemoveAll(filepath.Join(b.ownStore(), kind)), os.RemoveAll(filepath.Join(b.ownStore(), "artifacts", kind)))
-	}
-	return errors.Join(errs...)
+	return removeKinds(b.ownStore(), wheels.Kind, wheels.KindWheel)
 }
 
 // prepareSet makes the house of a set from the indexes of this machine, takes the pins that
